@@ -1,0 +1,1 @@
+"""The rules: users, permissions, paths, filters, connections.  Pure: no Twisted, no I/O, time is an argument."""
