@@ -1,0 +1,1 @@
+"""Where the users are kept: memory and SQLite, behind one interface."""
