@@ -35,13 +35,15 @@ class ByteQueue:
     C{tail}, write from C{tail} on after L{reserve}, and move the two marks themselves.
 
     @ivar margin: bytes kept free before the first one that waits, for headers to be built in place.
+    @ivar trailer: bytes kept free after the last one, for padding.
     """
 
-    __slots__ = ("_pool", "data", "head", "margin", "tail", "view")
+    __slots__ = ("_pool", "data", "head", "margin", "tail", "trailer", "view")
 
-    def __init__(self, pool: BufferPool, margin: int = 0) -> None:
+    def __init__(self, pool: BufferPool, margin: int = 0, trailer: int = 0) -> None:
         self._pool = pool
         self.margin = margin
+        self.trailer = trailer
         self.data = _EMPTY
         self.view = memoryview(_EMPTY)
         self.head = margin
@@ -53,7 +55,7 @@ class ByteQueue:
     @property
     def capacity(self) -> int:
         """Bytes that fit at most without growing."""
-        return self._pool.size - self.margin
+        return self._pool.size - self.margin - self.trailer
 
     def reserve(self, size: int) -> bool:
         """Make C{size} bytes from C{tail} on writable, moving what waits to the front if need be.
@@ -62,10 +64,11 @@ class ByteQueue:
         """
         if not self.data:
             self._hold(self._pool.take())
-        if self.tail + size <= len(self.data):
+        limit = len(self.data) - self.trailer
+        if self.tail + size <= limit:
             return True
         waiting = self.tail - self.head
-        if self.margin + waiting + size > len(self.data):
+        if self.margin + waiting + size > limit:
             return False
         self.view[self.margin : self.margin + waiting] = self.view[self.head : self.tail]
         self.head = self.margin
@@ -84,7 +87,7 @@ class ByteQueue:
         if self.reserve(size):
             return
         waiting = self.tail - self.head
-        larger = bytearray(2 * (self.margin + waiting + size))
+        larger = bytearray(2 * (self.margin + waiting + size + self.trailer))
         larger[self.margin : self.margin + waiting] = self.view[self.head : self.tail]
         self._drop()
         self._hold(larger)

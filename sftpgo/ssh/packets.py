@@ -74,6 +74,7 @@ class PacketReader:
     @ivar length: of the plain packet that L{complete} has found, or is waiting for.
     @ivar octets: received under the present keys.
     @ivar packets: received under the present keys.
+    @ivar packets_before: received under earlier keys.
     """
 
     def __init__(self, limit: int = LIMIT_BEFORE_LOGIN) -> None:
@@ -83,6 +84,12 @@ class PacketReader:
         self.length = 0
         self.octets = 0
         self.packets = 0
+        self.packets_before = 0
+
+    @property
+    def packets_ever(self) -> int:
+        """Packets received, under whatever keys."""
+        return self.packets_before + self.packets
 
     def complete(self, view: memoryview, head: int, tail: int) -> int:
         """Look at the bytes that have come so far, from C{head} to C{tail}.
@@ -131,6 +138,7 @@ class PacketReader:
     def rekey(self, cipher: PacketCipher, reset: bool) -> None:
         """Use new keys from the next packet on; C{reset} the sequence numbers, as strict key exchange asks."""
         self.cipher = cipher
+        self.packets_before += self.packets
         self.octets = self.packets = 0
         if reset:
             self.sequence = 0
