@@ -196,9 +196,13 @@ class PacketWriter:
     def seal(self, plain: memoryview, packet: memoryview) -> None:
         """Seal a plain packet, padded already, into C{packet}."""
         self.cipher.seal(plain, self.sequence, packet)
-        self.octets += len(plain)
-        self.packets += 1
-        self.sequence = (self.sequence + 1) & SEQUENCE_MASK
+        self.count(1, len(plain))
+
+    def count(self, packets: int, octets: int) -> None:
+        """Remember that so many packets were sealed, by L{seal} or with C{cipher} itself."""
+        self.packets += packets
+        self.octets += octets
+        self.sequence = (self.sequence + packets) & SEQUENCE_MASK
 
     def rekey(self, cipher: PacketCipher, reset: bool) -> None:
         """Use new keys from the next packet on; C{reset} the sequence numbers, as strict key exchange asks."""

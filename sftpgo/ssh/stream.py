@@ -19,7 +19,8 @@ from typing import Any, Final, Protocol
 
 from sftpgo.ssh.buffers import Buffers, ByteQueue
 from sftpgo.ssh.fields import uint32
-from sftpgo.ssh.packets import MINIMAL_PADDING, PROTOCOL_ERROR, PacketError, PacketReader, unpad
+from sftpgo.ssh.link import Link
+from sftpgo.ssh.packets import MINIMAL_PADDING, PROTOCOL_ERROR, SEQUENCE_MASK, PacketError, PacketReader, unpad
 
 MSG_WINDOW_ADJUST: Final = 93
 MSG_CHANNEL_DATA: Final = 94
@@ -32,6 +33,9 @@ TRAILER: Final = 64
 
 GATHER: Final = 128 * 1024
 """Sealed bytes that are sent together at least, if there are as many."""
+
+DUE: Final = 192 * 1024
+"""Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
 
 TURN: Final = 384 * 1024
 """Bytes, both ways together, that one stream is served before the others have their turn."""
@@ -68,7 +72,7 @@ class ByteStream:
     def __init__(self, channel: Any, buffers: Buffers, window: int, schedule: Callable[[], None]) -> None:
         self._channel = channel
         self._transport = channel.conn.transport
-        self._link = self._transport.link
+        self._link: Link = self._transport.link
         self._schedule = schedule
         self._local = channel.id
         self._remote = channel.conn.channelsToRemoteChannel[channel]
@@ -123,6 +127,11 @@ class ByteStream:
             return unpad(into[start : start + length])
         finally:
             into[start:tail] = covered
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much has come that it should be served before more is read."""
+        return self.incoming.tail - self.incoming.head >= DUE
 
     def append(self, data: bytes) -> None:
         """Take data that came by another way: a packet with padding to spare, or compressed."""
@@ -216,8 +225,14 @@ class ByteStream:
             return False
         if link.compressor is not None:
             return self._pump_copies()
-        outbox, largest = link.outbox, self._largest
-        head, tail = outgoing.head, outgoing.tail
+        outbox, writer, largest, window = link.outbox, link.writer, self._largest, channel.remoteWindowLeft
+        seal, tag, sequence = writer.cipher.seal, writer.cipher.tag, writer.sequence
+        padding_of_largest = writer.padding(HEADER - 1 + largest)
+        # This loop is the whole cost of a download: it has no calls that can be left out.
+        data, view = outgoing.data, outgoing.view
+        first = head = outgoing.head
+        tail = outgoing.tail
+        packets = 0
         free = True
         while head < tail:
             size = tail - head
@@ -225,36 +240,36 @@ class ByteStream:
                 size = largest
             elif more:
                 break
-            size = min(size, channel.remoteWindowLeft)
-            total = link.writer.size(HEADER - 1 + size)
+            size = min(size, window)
+            padding = padding_of_largest if size == largest else writer.padding(HEADER - 1 + size)
+            end = head + size
+            total = size + padding + tag + HEADER + 4
             if not size or not (outbox.reserve(total) or (link.flush() and outbox.reserve(total))):
                 free = False
                 break
-            self._seal(head, size, total)
-            channel.remoteWindowLeft -= size
-            head += size
+            start = head - HEADER
+            stop = end + padding
+            _put_header(data, start, padding, MSG_CHANNEL_DATA, self._remote, size)
+            covered = bytes(view[end:stop])
+            view[end:stop] = writer.random(padding)
+            to = outbox.tail
+            seal(view[start:stop], sequence, outbox.view[to : to + total])
+            view[end:stop] = covered
+            outbox.tail = to + total
+            sequence = (sequence + 1) & SEQUENCE_MASK
+            packets += 1
+            window -= size
+            head = end
+        writer.count(packets, head - first)
+        channel.remoteWindowLeft = window
         outgoing.head = head
         if head == tail:
             outgoing.head = outgoing.tail = HEADER
-        if free and len(outbox) >= GATHER:
+        if free and outbox.tail - outbox.head >= GATHER:
             free = link.flush()
-        elif len(outbox):
-            link.send_soon() if not link.batching else None
+        elif not link.batching:
+            link.send_soon()
         return free
-
-    def _seal(self, head: int, size: int, total: int) -> None:
-        """Seal so many bytes as one packet of C{total}, in place: header and padding around them."""
-        outgoing, outbox, writer = self.outgoing, self._link.outbox, self._link.writer
-        start, end = head - HEADER, head + size
-        padding = total - 4 - HEADER - size - writer.cipher.tag
-        view = outgoing.view
-        _put_header(outgoing.data, start, padding, MSG_CHANNEL_DATA, self._remote, size)
-        covered = b"" if end == outgoing.tail else bytes(view[end : end + padding])
-        view[end : end + padding] = writer.random(padding)
-        writer.seal(view[start : end + padding], outbox.view[outbox.tail : outbox.tail + total])
-        outbox.tail += total
-        if covered:
-            view[end : end + padding] = covered
 
     def _pump_copies(self) -> bool:
         """Send the outgoing bytes as ordinary messages, which are compressed."""

@@ -230,22 +230,39 @@ class ServerTransport(conch.SSHServerTransport):
             if not size:
                 break
             sink = self.sink
-            # Until its KEXINIT has come a client may send data as ever.
-            if sink is not None and link.decompressor is None and self.handshake.state in _DATA_FLOWS:
-                payload = sink.open_packet(reader, inbox.view, inbox.head)
-                inbox.head += size
-                if payload is None:
-                    sink.run()
-                    continue
+            if sink is None:
+                payload: bytes | None = reader.payload(inbox.view, inbox.head)
             else:
-                payload = reader.payload(inbox.view, inbox.head)
-                inbox.head += size
-            if link.decompressor is not None:
-                payload = link.decompressor.decompress(payload)
-            self.dispatchMessage(payload[0], payload[1:])
+                payload = self._open_for(sink, inbox)
+            inbox.head += size
+            if payload is not None:
+                self._message(payload)
         if self._ended:
             inbox.clear()
+        elif self.sink is not None:
+            self.sink.run()
         inbox.settle()
+
+    def _open_for(self, sink: ByteStream, inbox: ByteQueue) -> bytes | None:
+        """Open the packet that has come into a stream, if it is for it; the payload if not."""
+        reader = self.link.reader
+        # While a key exchange is under way no data may come; compressed data has to be unpacked first.
+        if self.link.decompressor is None and self.handshake.state in _DATA_FLOWS:
+            payload = sink.open_packet(reader, inbox.view, inbox.head)
+            if payload is None:
+                if sink.is_due:
+                    sink.run()
+                return None
+        else:
+            payload = reader.payload(inbox.view, inbox.head)
+        # What came before this message is served before it.
+        sink.run()
+        return payload
+
+    def _message(self, payload: bytes) -> None:
+        if self.link.decompressor is not None:
+            payload = self.link.decompressor.decompress(payload)
+        self.dispatchMessage(payload[0], payload[1:])
 
     def _read_version(self) -> bool:
         """Take the client's first line; whether it was there."""
