@@ -112,7 +112,17 @@ class AlgorithmTests(SynchronousTestCase):
         chosen = choose_algorithms()
         self.assertEqual((chosen.kex, chosen.ciphers, chosen.macs), (DEFAULT_KEX, DEFAULT_CIPHERS, DEFAULT_MACS))
         everything = b" ".join((*chosen.kex, *chosen.ciphers, *chosen.macs, *chosen.signatures, *chosen.compressions))
-        for legacy in (b"sha1", b"cbc", b"md5", b"exchange", b"group1-", b"arcfour", b"ssh-rsa", b"dss"):
+        for legacy in (
+            b"sha1",
+            b"cbc",
+            b"md5",
+            b"exchange",
+            b"group1-",
+            b"arcfour",
+            b"ssh-rsa",
+            b"dss",
+            b"ecdh-sha2-nistp",
+        ):
             self.assertNotIn(legacy, everything)
         self.assertNotIn(b"none", (*chosen.ciphers, *chosen.macs))
 
