@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.conch.ssh import transport as conch
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -87,6 +87,9 @@ class ServerTransport(conch.SSHServerTransport):
 
     def connectionMade(self) -> None:
         """Say who we are and what we offer; the login is to be done by a deadline from now."""
+        if ITCPTransport.providedBy(self.transport):
+            # We send in whole batches: what is small is urgent.
+            self.transport.setTcpNoDelay(True)
         self.link = Link(self.settings.buffers, self.transport, self)
         self._login_deadline = self.clock.callLater(self.settings.login_timeout, self._login_late)
         self.handshake = Handshake(self.settings, self.clock, self.link, self)
