@@ -134,12 +134,20 @@ class Channel(SSHChannel):
         if self.remoteWindowLeft + data > LARGEST_WINDOW:
             raise PacketError(PROTOCOL_ERROR, "a window over 2^32 - 1")
         self.remoteWindowLeft += data
-        self.drained()
-
-    def drained(self) -> None:
-        """There is room in the window, the transport, or both: go on."""
         if self.stream is not None:
             self.stream.run()
+        else:
+            self._send()
+
+    def queue_up(self) -> None:
+        """A turn has been asked for: nothing is sent before it."""
+        if self.stream is not None:
+            self.stream.queue_up()
+
+    def drained(self) -> None:
+        """There is room in the transport, and it is our turn: go on."""
+        if self.stream is not None:
+            self.stream.take_turn()
         else:
             self._send()
 

@@ -121,7 +121,8 @@ class ChannelCase(SynchronousTestCase):
         self.client.send(DATA, uint32(channel.id) + string(data))
 
     def sent(self) -> bytes:
-        """All data the server has sent on channels."""
+        """All data the server has sent on channels, until it is the next one's turn."""
+        self.client.clock.advance(0)
         self.client.listen()
         parts = [Fields(payload[4:]).string() for kind, payload in self.client.heard if kind == DATA]
         self.client.heard = [message for message in self.client.heard if message[0] != DATA]
