@@ -98,6 +98,12 @@ class Channel(SSHChannel):
         else:
             self._early.append(data)
 
+    def requestReceived(self, requestType: bytes, data: bytes) -> Any:
+        """Serve a request by the method named after it; there is none for most."""
+        name = requestType.replace(b"-", b"_").decode("ascii", "replace")
+        serve = getattr(self, f"request_{name}", None)
+        return serve(data) if serve is not None else False
+
     def extReceived(self, dataType: int, data: bytes) -> None:
         """A client has nothing to say on standard error: dropped, and not granted again."""
 

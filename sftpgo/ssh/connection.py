@@ -159,13 +159,10 @@ class Connection(connection.SSHConnection):
         return channel
 
     def _global_request(self, fields: Fields) -> None:
-        name = fields.string()
-        wants_reply = fields.boolean()
-        granted = self.gotGlobalRequest(name, fields.rest())
-        if wants_reply:
-            reply = connection.MSG_REQUEST_SUCCESS if granted else connection.MSG_REQUEST_FAILURE
-            data = granted[1] if isinstance(granted, tuple) else b""
-            self.transport.sendPacket(reply, data)
+        fields.string()
+        # Nothing is granted: no ports are forwarded, and to be refused is what a keepalive asks for.
+        if fields.boolean():
+            self.transport.sendPacket(connection.MSG_REQUEST_FAILURE, b"")
 
     def _global_reply(self, fields: Fields) -> None:
         if not self.deferreds["global"]:
