@@ -45,6 +45,7 @@ class Channel(SSHChannel):
         self._received = 0
         self._waiting: deque[tuple[int, memoryview]] = deque()
         self._waiting_size = 0
+        self._exit_status: int | None = None
         self._producer: Any = None
         self._producer_paused = False
 
@@ -177,10 +178,9 @@ class Channel(SSHChannel):
 
     def finish(self, status: int) -> None:
         """Send the exit status, the end of the data and the close, in this order, after all that waits."""
-        self._send()
-        self.conn.sendRequest(self, b"exit-status", uint32(status))
-        self.conn.sendEOF(self)
-        self.loseConnection()
+        if not self.closing:
+            self._exit_status = status
+            self.loseConnection()
 
     def _send(self) -> None:
         transport = self.conn.transport
@@ -199,8 +199,15 @@ class Channel(SSHChannel):
             else:
                 self.conn.sendData(self, bytes(data))
         if not self._waiting and self.closing:
-            self.conn.sendClose(self)
+            self._send_end()
         self._steer()
+
+    def _send_end(self) -> None:
+        status, self._exit_status = self._exit_status, None
+        if status is not None:
+            self.conn.sendRequest(self, b"exit-status", uint32(status))
+            self.conn.sendEOF(self)
+        self.conn.sendClose(self)
 
     # --- producers and consumers
 

@@ -448,6 +448,19 @@ class PlainTests(ChannelCase):
         self.assertEqual(self.client.kinds(), [EXTENDED, CLOSE])
         self.assertEqual(producer.calls, ["pause", "resume"])
 
+    def test_the_end_comes_after_what_waits(self) -> None:
+        channel = self.open(window=10)
+        channel.write(bytes(100))
+        channel.finish(3)
+        channel.write(b"too late")
+        channel.finish(4)
+        self.assertEqual(self.client.kinds(), [DATA])
+        self.adjust(channel, 1000)
+        self.client.listen()
+        self.assertEqual([kind for kind, _ in self.client.heard], [DATA, REQUEST, EOF, CLOSE])
+        request = Fields(self.client.take(REQUEST)[4:])
+        self.assertEqual((request.string(), request.boolean(), request.uint32()), (b"exit-status", False, 3))
+
     def test_producer_is_stopped(self) -> None:
         channel = self.open(window=0)
         producer = Producer()
