@@ -15,6 +15,7 @@ from sftpgo.ssh.fields import Fields, MalformedMessage, string, uint32
 from sftpgo.ssh.packets import PROTOCOL_ERROR, PacketError
 from sftpgo.ssh.settings import SMALLEST_PACKET, WINDOW
 from sftpgo.ssh.stream import ByteStream
+from sftpgo.ssh.timers import cancel
 
 STREAM_BUDGET = 6 * 1024 * 1024
 """Bytes of window that the streams of one connection share."""
@@ -59,8 +60,7 @@ class Connection(connection.SSHConnection):
     def serviceStopped(self) -> None:
         """Close every channel, whatever the closing of another one raises."""
         self._stopped = True
-        if self._check is not None and self._check.active():
-            self._check.cancel()
+        cancel(self._check)
         for channel in list(self.channelsToRemoteChannel):
             try:
                 self.channelClosed(channel)

@@ -18,6 +18,7 @@ from sftpgo.ssh.packets import PacketError
 from sftpgo.ssh.settings import Settings
 from sftpgo.ssh.states import METHOD_MESSAGES, MSG_KEXINIT, MSG_NEWKEYS, Kex
 from sftpgo.ssh.suites import packet_cipher
+from sftpgo.ssh.timers import cancel
 
 KEY_EXCHANGE_FAILED: Final = 3
 """The reason of the disconnect message (RFC 4253 section 11.1)."""
@@ -84,14 +85,14 @@ class Handshake:
     def close(self) -> None:
         """No timer and no thread changes anything any more."""
         self._closed = True
-        _cancel(self._deadline)
-        _cancel(self._next)
+        cancel(self._deadline)
+        cancel(self._next)
 
     def begin(self) -> None:
         """Send our offer, as the first or as the answer to the client's."""
         ours = self._ours = Offer.of_server(self._settings.algorithms, self._owner.host_signatures())
         self.state = Kex.REQUESTED
-        _cancel(self._next)
+        cancel(self._next)
         self._deadline = self._clock.callLater(
             self._settings.kex_timeout,
             self._owner.sendDisconnect,
@@ -201,13 +202,8 @@ class Handshake:
         self._link.reader.rekey(self._cipher_in, self.strict)
         self._cipher_in = None
         self.state = Kex.NONE
-        _cancel(self._deadline)
+        cancel(self._deadline)
         self._next = self._clock.callLater(self._settings.rekey_interval, self.renew)
         first = not self._done_once
         self._done_once = True
         self._owner.exchanged(first)
-
-
-def _cancel(call: IDelayedCall | None) -> None:
-    if call is not None and call.active():
-        call.cancel()

@@ -23,6 +23,7 @@ from sftpgo.ssh.packets import PacketError
 from sftpgo.ssh.settings import Settings
 from sftpgo.ssh.states import Kex, Phase
 from sftpgo.ssh.stream import ByteStream
+from sftpgo.ssh.timers import cancel
 
 LONGEST_VERSION: Final = 255
 """Bytes of the client's first line (RFC 4253 section 4.2)."""
@@ -108,8 +109,7 @@ class ServerTransport(conch.SSHServerTransport):
         self.connected = 0
         self.leave()
         self._end()
-        if self._close_timer is not None and self._close_timer.active():
-            self._close_timer.cancel()
+        cancel(self._close_timer)
         self._kept.clear()
         service, self.service = self.service, None
         try:
@@ -129,8 +129,7 @@ class ServerTransport(conch.SSHServerTransport):
         self._ended = True
         self.sending = False
         self.handshake.close()
-        if self._login_deadline is not None and self._login_deadline.active():
-            self._login_deadline.cancel()
+        cancel(self._login_deadline)
 
     def sendDisconnect(self, reason: int, desc: bytes) -> None:
         """Tell the client why, and close; the connection is cut if the client does not take that in time."""
@@ -347,8 +346,7 @@ class ServerTransport(conch.SSHServerTransport):
         """Run a service; with ssh-connection the login is done."""
         self.phase = Phase.OPEN if service.name == b"ssh-connection" else Phase.LOGIN
         if self.phase is Phase.OPEN:
-            if self._login_deadline is not None and self._login_deadline.active():
-                self._login_deadline.cancel()
+            cancel(self._login_deadline)
             self.leave()
             self.link.reader.limit = packets.LIMIT
             self.link.inbox.swap_pool(self.settings.buffers.inbox)
