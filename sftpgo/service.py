@@ -42,7 +42,7 @@ from sftpgo.passwords import Passwords
 from sftpgo.signals import Signals
 from sftpgo.ssh import authorized_keys, hostkeys
 from sftpgo.ssh.factory import ServerFactory
-from sftpgo.storage.confined import detect
+from sftpgo.storage.support import detect
 from sftpgo.version import VersionInfo
 from sftpgo.web.site import build_site
 from sftpgo.welcome import welcome_text

@@ -136,7 +136,8 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor  # noqa: PLC0415 -- twistd has installed one by now
 
     def failed(error: BaseException) -> None:
-        print(f"sftpgo: {error}", file=sys.stderr)
+        # twistd has made sys.stderr a log by now.
+        print(f"sftpgo: {error}", file=sys.__stderr__)
         exit_with_failure()
         reactor.stop()
 

@@ -5,6 +5,7 @@ Everything is on 127.0.0.1 with ports the kernel picks, in one temporary folder,
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -63,6 +64,7 @@ class Server:
         self,
         config: Mapping[str, Mapping[str, Any]] | None = None,
         *,
+        files: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         command: Sequence[str] | None = None,
     ) -> None:
@@ -76,6 +78,9 @@ class Server:
         for section, keys in (config or {}).items():
             merged[section].update(keys)
         (self.directory / "sftpgo.json").write_text(json.dumps(merged))
+        for name, text in (files or {}).items():
+            (self.directory / name).write_text(text)
+        self._foreign = command is not None
         self._command = list(command or [sys.executable, "-m", "sftpgo", "serve"])
         self._arguments = list(arguments)
         self.process: subprocess.Popen[str] | None = None
@@ -88,8 +93,11 @@ class Server:
         """Start it and wait until it listens."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SFTPGO_")}
         environ["PYTHONUNBUFFERED"] = "1"
+        # Should the tests be killed, the server goes with them.
+        leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self.process = subprocess.Popen(
             [
+                *leash,
                 *self._command,
                 "--config-dir",
                 str(self.directory),
@@ -121,7 +129,8 @@ class Server:
                     self.sftp_port = int(found[3])
                 else:
                     self.http_port = int(found[3])
-            if line.startswith("Ctrl-C"):
+            # Under twistd the log says where it listens, and there is no welcome.
+            if line.startswith("Ctrl-C") or (self._foreign and self.sftp_port and self.http_port):
                 ready.set()
         ready.set()
 
@@ -191,6 +200,29 @@ class ClientKey:
         self.path = directory / f"client_{kind}"
         subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a comment", "-f", self.path], check=True)
         self.public = self.path.with_suffix(".pub").read_text().strip()
+
+
+_shared: dict[str, Server] = {}
+_keys: list[ClientKey] = []
+
+
+def shared_server(config: Mapping[str, Mapping[str, Any]], files: Mapping[str, str]) -> Server:
+    """A running server of this configuration, which ends with this process of tests."""
+    name = json.dumps([config, files], sort_keys=True)
+    if name not in _shared:
+        server = Server(config, files=files)
+        atexit.register(server.clean_up)
+        _shared[name] = server.start()
+    return _shared[name]
+
+
+def shared_client_key() -> ClientKey | None:
+    """A client's key, where there is a program to make one."""
+    if not _keys and shutil.which("ssh-keygen"):
+        directory = tempfile.mkdtemp(prefix="sftpgo-test-keys-")
+        atexit.register(shutil.rmtree, directory, True)
+        _keys.append(ClientKey(Path(directory)))
+    return _keys[0] if _keys else None
 
 
 def ssh_options(server: Server, key: ClientKey | None) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from sftpgo.domain.paths import canonical, from_wire
 from sftpgo.domain.permissions import Permission
 from sftpgo.domain.user import Filters, User
 
@@ -80,8 +79,3 @@ USERS = st.builds(
     last_login=INT64,
     filters=FILTERS,
 )
-
-
-def typed(path: bytes) -> str:
-    """The canonical path of bytes as a client sent them."""
-    return canonical(from_wire(path))

@@ -24,8 +24,10 @@ from sftpgo.domain.permissions import AccessRules, Permission
 from sftpgo.domain.user import User
 from sftpgo.errors import PermissionDenied
 from sftpgo.ssh.interfaces import Attributes, StatVFS
-from sftpgo.storage.confined import Home, Location, link, rename
+from sftpgo.storage.confined import Home
 from sftpgo.storage.listing import DirectoryReader
+from sftpgo.storage.location import Location
+from sftpgo.storage.rename import link, rename
 
 _MODE_BITS = 0o777
 _KEEP = -1
@@ -59,12 +61,12 @@ class UserFilesystem:
         """A streaming reader of a directory."""
         with self._located(path, follow=True, needed=Permission.LIST, itself=True) as place:
             self._require(place.path, Permission.LIST)
-            return DirectoryReader(place)
+            return DirectoryReader.open(place)
 
     def readlink(self, path: bytes) -> bytes:
         """What a link says, as a client may see it."""
         with self._at(path, Permission.LIST, follow=False) as place:
-            return self.home.virtual_target(place.readlink())
+            return self._virtual(place.readlink())
 
     def space(self, path: bytes) -> StatVFS:
         """The file system of C{path}, as far as the quota lets the user see it."""
@@ -107,7 +109,12 @@ class UserFilesystem:
             existing = place.stat()
         except FileNotFoundError:
             self._require(place.directory, Permission.UPLOAD)
-            descriptor = place.open(access | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                descriptor = place.open(access | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                if exclusive:
+                    raise
+                return self._create_or_open(place, read, truncate, exclusive)  # somebody else was quicker
             self._own(descriptor)
             return descriptor, 0
         self._require(place.directory, Permission.OVERWRITE)
@@ -356,6 +363,13 @@ class UserFilesystem:
 
     def _join_real(self, path: str) -> str:
         return self.user.home_dir.rstrip("/") + path
+
+    def _virtual(self, target: bytes) -> bytes:
+        """A link's target without the home's real path, which links made by the original start with."""
+        real = os.fsencode(self.user.home_dir.rstrip("/"))
+        if real and (target == real or target.startswith(real + b"/")):
+            return target[len(real) :] or b"/"
+        return target
 
     def _real_of(self, target: bytes, place: Location) -> str:
         return self._join_real(paths.canonical(_text(os.path.join(place.directory, target))))

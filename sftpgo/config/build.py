@@ -92,7 +92,7 @@ def _faults(error: ClassValidationError, above: str) -> Iterator[tuple[str, Unfi
 def _tolerated(name: str, value: Any, origin: str, report: Report) -> Any:
     """The two wrong values that the original only warns of; every other one is a problem."""
     if name == "sftpd.upload_mode" and type(value) is int and value not in (0, 1, 2):
-        report.warning(origin, name, f"expected 0, 1 or 2, found {value}: 0 is used")
+        report.warning(origin, name, f"expected 0, 1 or 2, found {describe(value)}: 0 is used")
         return 0
     if (
         name == "sftpd.enabled_ssh_commands"

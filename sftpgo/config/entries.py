@@ -42,7 +42,7 @@ def _from_lines(content: Lines, origin: str, table: KeyTable, report: Report) ->
         place = f"{origin}: line {line.number}" if line.number is not None else origin
         name = line.name.lower()
         if name not in table.keys:
-            report.warning(place, line.name, table.unknown(name))
+            report.warning(place, line.name, table.unknown_key(name))
         elif name in result:
             report.problem(place, line.name, f"given twice, first at {result[name].origin}")
         else:

@@ -26,7 +26,7 @@ def entries(environ: Mapping[str, str], table: KeyTable, report: Report) -> dict
         origin = f"environment variable {variable}"
         name = bare.replace(SEPARATOR, ".").lower()
         if name not in table.keys:
-            report.warning(origin, name, table.unknown(name))
+            report.warning(origin, name, table.unknown_key(name))
         elif name in result:
             report.problem(origin, name, f"given twice, also by the {result[name].origin}")
         else:

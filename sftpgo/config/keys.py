@@ -83,11 +83,19 @@ class KeyTable:
         return cls(keys, frozenset(above))
 
     def unknown(self, name: str) -> str:
-        """What to say about a name that is no key: the nearest one, if any is near."""
+        """What to say about a name in a tree, where sections have names too."""
         return unknown(name, [*self.keys, *self.sections])
+
+    def unknown_key(self, name: str) -> str:
+        """What to say about a name in a flat list, where only keys can be given."""
+        if name in self.sections:
+            return (
+                f"a section, ignored; give its keys, as {next(key for key in self.keys if key.startswith(name + '.'))}"
+            )
+        return unknown(name, list(self.keys))
 
 
 def unknown(name: str, known: list[str]) -> str:
-    """What to say about a name that is none of the known ones."""
+    """What to say about a name that is none of the known ones: the nearest of them, if any is near."""
     nearest = get_close_matches(name.lower(), known, n=1)
     return f"unknown key, ignored; did you mean {nearest[0]}?" if nearest else "unknown key, ignored"

@@ -156,7 +156,11 @@ class DataProvider:
     manage_users: int = key(1, Integer(0, 1), "1: users are managed over REST and the web; 0: read only.")
     track_quota: int = key(2, Integer(0, 2), "Used quota is kept: 0 never, 1 always, 2 for users with a quota.")
     pool_size: int = key(0, Integer(), "Most open connections to the database; 0: the driver's own limit.")
-    users_base_dir: str = key("", rules.OPTIONAL_ABSOLUTE_PATH, "Absolute path that holds the homes of users created without one; empty: none.")
+    users_base_dir: str = key(
+        "",
+        rules.OPTIONAL_ABSOLUTE_PATH,
+        "Absolute path that holds the homes of users created without one; empty: none.",
+    )
     actions: UserActions = UserActions()
 
     def __attrs_post_init__(self) -> None:

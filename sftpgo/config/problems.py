@@ -41,6 +41,11 @@ def _number(value: float) -> str:
     return f"the {kind} {digits}" if len(digits) <= _LONGEST else f"the {kind} {digits[:_LONGEST]}..."
 
 
+def _printable(name: str) -> str:
+    """A name on one line, whatever a file has in its keys."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()
+
+
 class Unfit(ValueError):
     """A value that does not fit its key.
 
@@ -49,7 +54,7 @@ class Unfit(ValueError):
 
     def __init__(self, faults: Iterable[tuple[str, str]]) -> None:
         self.faults = tuple(faults)
-        super().__init__("; ".join(f"{place}: {text}" if place else text for place, text in self.faults))
+        super().__init__("; ".join(f"{place.lstrip('.')}: {text}" if place else text for place, text in self.faults))
 
     @classmethod
     def expected(cls, what: str, value: object, secret: bool = False) -> Unfit:
@@ -67,11 +72,11 @@ class Report:
 
     def problem(self, origin: str, key: str, text: str) -> None:
         """Add a problem of a dotted key; C{origin} is the file or the environment variable it stands in."""
-        self.problems.append(f"{origin}: {key}: {text}")
+        self.problems.append(f"{origin}: {_printable(key)}: {text}")
 
     def warning(self, origin: str, key: str, text: str) -> None:
         """Add a warning about a dotted key."""
-        self.warnings.append(f"{origin}: {key}: {text}")
+        self.warnings.append(f"{origin}: {_printable(key)}: {text}")
 
     def unfit(self, origin: str, key: str, unfit: Unfit) -> None:
         """Add each fault of a value as a problem."""

@@ -20,38 +20,38 @@ from sftpgo.errors import NotFound, ProviderError
 NO_ROWS = "sql: no rows in result set"
 
 
-def fetch(engine: Engine, statement: Select[*tuple[Any, ...]]) -> Sequence[Mapping[str, Any]]:
+def fetch(engine: Engine, statement: Select[*tuple[Any, ...]], **values: object) -> Sequence[Mapping[str, Any]]:
     """All rows, by column name."""
     with _driver_errors(), engine.connect() as connection:
-        return [row._asdict() for row in connection.execute(statement)]
+        return [row._asdict() for row in connection.execute(statement, values)]
 
 
-def fetch_user(engine: Engine, statement: Select[*tuple[Any, ...]]) -> User:
+def fetch_user(engine: Engine, statement: Select[*tuple[Any, ...]], **values: object) -> User:
     """The one user; raises L{NotFound}, or L{ProviderError} if the row cannot be read."""
-    rows = fetch(engine, statement)
+    rows = fetch(engine, statement, **values)
     if not rows:
         raise NotFound(NO_ROWS)
     return user_from_row(rows[0])
 
 
-def fetch_page(engine: Engine, statement: Select[*tuple[Any, ...]]) -> Page:
+def fetch_page(engine: Engine, statement: Select[*tuple[Any, ...]], **values: object) -> Page:
     """All users whose rows can be read."""
-    return users_from_rows(fetch(engine, statement))
+    return users_from_rows(fetch(engine, statement, **values))
 
 
-def insert(engine: Engine, statement: Insert) -> int:
+def insert(engine: Engine, statement: Insert, values: Mapping[str, object]) -> int:
     """Add one row in a transaction of its own; returns its id."""
     with _transaction(engine) as connection:
-        key = connection.execute(statement).inserted_primary_key
+        key = connection.execute(statement, values).inserted_primary_key
         if key is None:
             raise ProviderError("the database gave no id to the new user")
         return int(key[0])
 
 
-def write(engine: Engine, statement: Update | Delete) -> None:
+def write(engine: Engine, statement: Update | Delete, values: Mapping[str, object]) -> None:
     """Change one row in a transaction of its own; raises L{NotFound} if there is none."""
     with _transaction(engine) as connection:
-        if connection.execute(statement).rowcount == 0:
+        if connection.execute(statement, values).rowcount == 0:
             raise NotFound(NO_ROWS)
 
 

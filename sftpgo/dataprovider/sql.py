@@ -6,9 +6,9 @@ itself is made by the scripts under C{sql/}; the L{Table} only describes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
+import attrs
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    bindparam,
     case,
     delete,
     insert,
@@ -31,7 +32,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
 
-from sftpgo.dataprovider.rows import MOST, UNTOUCHED_BY_UPDATE, bounded
+from sftpgo.dataprovider.rows import MOST, UNTOUCHED_BY_UPDATE, bounded, row_from_user
+from sftpgo.domain.user import User
+
+Rows: TypeAlias = "Select[*tuple[Any, ...]]"
 
 
 def users_table(name: str) -> Table:
@@ -64,92 +68,112 @@ def users_table(name: str) -> Table:
     )
 
 
-def ping(table: Table) -> Select[int]:
-    """Ask for next to nothing, and only if the table is there."""
-    return select(literal(1)).select_from(table).limit(1)
+@attrs.frozen
+class Statements:
+    """Every statement on one table of users, with named parameters.
 
+    Built once: what SQLAlchemy does to build and to cache one costs more than running it.
 
-def by_name(table: Table, username: str) -> Select[*tuple[Any, ...]]:
-    """The row of exactly this name."""
-    return select(table).where(table.c.username == username)
-
-
-def by_id(table: Table, user_id: int) -> Select[*tuple[Any, ...]]:
-    """The row of this id."""
-    return select(table).where(table.c.id == user_id)
-
-
-def page(
-    table: Table, limit: int, offset: int, *, descending: bool = False, username: str = ""
-) -> Select[*tuple[Any, ...]]:
-    """Rows by name; with C{username} only the one of exactly that name.
-
-    @param limit: handed to the database as it is: SQLite takes a negative one as "all", others refuse it.
+    @ivar ping: asks for next to nothing, and only if the table is there.
+    @ivar by_name: C{name}.
+    @ivar by_id: C{user_id}.
+    @ivar page: C{page_limit, page_offset}: rows by name.  The limit goes to the database as it is: SQLite takes a
+        negative one as "all", others refuse it.
+    @ivar page_descending: the same from the other end.
+    @ivar page_of_one: C{name, page_limit, page_offset}.
+    @ivar after: C{name, page_limit, page_offset}: rows by name from the first one after this name; each such page
+        costs the same, however far into the table.
+    @ivar add: the columns of L{inserted}; the id is the database's to give.
+    @ivar replace: C{user_id} and the columns of L{replaced}.
+    @ivar remove: C{user_id}.
+    @ivar used_quota: C{name}: files and bytes.
+    @ivar add_quota: L{quota_to_add}: adds in the database itself, so that no concurrent addition is lost.
+    @ivar reset_quota: L{quota_to_set}.
+    @ivar last_login: C{name, now}.
     """
-    column = table.c.username
-    statement = select(table).order_by(column.desc() if descending else column.asc()).limit(limit).offset(offset)
-    return statement.where(column == username) if username else statement
+
+    ping: Select[int]
+    by_name: Rows
+    by_id: Rows
+    page: Rows
+    page_descending: Rows
+    page_of_one: Rows
+    after: Rows
+    add: Insert
+    replace: Update
+    remove: Delete
+    used_quota: Select[int, int]
+    add_quota: Update
+    reset_quota: Update
+    last_login: Update
 
 
-def names_after(table: Table, after: str, limit: int, offset: int = 0) -> Select[*tuple[Any, ...]]:
-    """Rows by name from the first one after C{after}: each page costs the same, however far into the table."""
-    column = table.c.username
-    return select(table).where(column > after).order_by(column.asc()).limit(limit).offset(offset)
-
-
-def add(table: Table, row: Mapping[str, object]) -> Insert:
-    """A new row; the id is the database's to give."""
-    return insert(table).values({name: value for name, value in row.items() if name != "id"})
-
-
-def replace(table: Table, user_id: int, row: Mapping[str, object]) -> Update:
-    """Everything of a row but its identity and what the server itself counts."""
-    values = {name: value for name, value in row.items() if name not in UNTOUCHED_BY_UPDATE}
-    return update(table).where(table.c.id == user_id).values(values)
-
-
-def remove(table: Table, user_id: int) -> Delete:
-    """The row of this id."""
-    return delete(table).where(table.c.id == user_id)
-
-
-def used_quota(table: Table, username: str) -> Select[int, int]:
-    """Used files and bytes."""
-    return select(table.c.used_quota_files, table.c.used_quota_size).where(table.c.username == username)
-
-
-def add_quota(table: Table, username: str, files: int, size: int, now: int) -> Update:
-    """Add to what is used, in the database itself, so that no concurrent addition is lost."""
-    return (
-        update(table)
-        .where(table.c.username == username)
-        .values(
-            used_quota_files=_added(table.c.used_quota_files, files),
-            used_quota_size=_added(table.c.used_quota_size, size),
-            last_quota_update=now,
-        )
+def statements(table: Table) -> Statements:
+    """Build them all."""
+    columns = table.c
+    this_name = columns.username == bindparam("name")
+    this_id = columns.id == bindparam("user_id")
+    part = select(table).limit(bindparam("page_limit")).offset(bindparam("page_offset"))
+    ascending = part.order_by(columns.username.asc())
+    counted_now = update(table).where(this_name).values(last_quota_update=bindparam("now"))
+    return Statements(
+        ping=select(literal(1)).select_from(table).limit(1),
+        by_name=select(table).where(this_name),
+        by_id=select(table).where(this_id),
+        page=ascending,
+        page_descending=part.order_by(columns.username.desc()),
+        page_of_one=ascending.where(this_name),
+        after=ascending.where(columns.username > bindparam("name")),
+        add=insert(table),
+        replace=update(table).where(this_id),
+        remove=delete(table).where(this_id),
+        used_quota=select(columns.used_quota_files, columns.used_quota_size).where(this_name),
+        add_quota=counted_now.values(
+            used_quota_files=_added(columns.used_quota_files, "files"),
+            used_quota_size=_added(columns.used_quota_size, "size"),
+        ),
+        reset_quota=counted_now.values(
+            used_quota_files=bindparam("files", type_=BigInteger), used_quota_size=bindparam("size", type_=BigInteger)
+        ),
+        last_login=update(table).where(this_name).values(last_login=bindparam("now")),
     )
 
 
-def reset_quota(table: Table, username: str, files: int, size: int, now: int) -> Update:
-    """Set what is used to what was counted."""
-    return (
-        update(table)
-        .where(table.c.username == username)
-        .values(used_quota_files=bounded(files), used_quota_size=bounded(size), last_quota_update=now)
-    )
+def inserted(user: User) -> dict[str, object]:
+    """The values of a new row: all but the id."""
+    return {name: value for name, value in row_from_user(user).items() if name != "id"}
 
 
-def last_login(table: Table, username: str, now: int) -> Update:
-    """Remember a login."""
-    return update(table).where(table.c.username == username).values(last_login=now)
+def replaced(user: User) -> dict[str, object]:
+    """The values of a changed row: all but its identity and what the server itself counts; and whose they are."""
+    row = row_from_user(user)
+    return {"user_id": user.id, **{name: value for name, value in row.items() if name not in UNTOUCHED_BY_UPDATE}}
 
 
-def _added(column: ColumnElement[int], delta: int) -> ColumnElement[int]:
-    # Not MAX and MIN, GREATEST and LEAST: each database calls them by other names.
-    if delta > 0:
-        # Compared without adding first: SQLite would go on in floating point, others would refuse.
-        room = MOST - bounded(delta)
-        return case((column > room, MOST), (column + bounded(delta) < 0, 0), else_=column + bounded(delta))
-    taken = bounded(-delta)
-    return case((column < taken, 0), else_=column - taken)
+def quota_to_add(username: str, files: int, size: int, now: int) -> dict[str, object]:
+    """The parameters of C{add_quota}; a negative number takes away."""
+    return {
+        "name": username,
+        "files_up": bounded(files),
+        "files_down": bounded(-files),
+        "size_up": bounded(size),
+        "size_down": bounded(-size),
+        "now": now,
+    }
+
+
+def quota_to_set(username: str, files: int, size: int, now: int) -> dict[str, object]:
+    """The parameters of C{reset_quota}."""
+    return {"name": username, "files": bounded(files), "size": bounded(size), "now": now}
+
+
+def _added(column: ColumnElement[int], name: str) -> ColumnElement[int]:
+    """The column plus one parameter minus another (one of them is 0), between 0 and L{MOST}.
+
+    Compared before it is computed: past 64 bits SQLite would go on in floating point, and others would refuse.  No
+    MAX or GREATEST: each database calls that by another name.
+    """
+    up = bindparam(f"{name}_up", type_=BigInteger)
+    down = bindparam(f"{name}_down", type_=BigInteger)
+    # Below the part taken away also stands whatever is negative: the original let it become so.
+    return case((column < down, up), (column > literal(MOST, BigInteger) - up, MOST), else_=column + up - down)

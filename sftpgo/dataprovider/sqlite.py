@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import QueuePool
 from twisted.internet.interfaces import IReactorFromThreads
 
@@ -81,9 +81,9 @@ def open_engines(location: str, table: str, lookup_threads: int) -> tuple[Engine
         Engines(
             # A row that was answered for survives a power cut.  What is used and who logged in when does not need to:
             # one fsync for each upload would cost more than the upload, and a scan counts anew.
-            records=_engine(partial(_connect, uri, "PRAGMA synchronous = FULL"), 1, begin="BEGIN IMMEDIATE"),
-            counters=_engine(partial(_connect, uri, "PRAGMA synchronous = NORMAL"), 1, begin="BEGIN IMMEDIATE"),
-            reads=_engine(partial(_connect, uri, "PRAGMA query_only = ON"), lookup_threads + 1, begin=""),
+            records=_engine(partial(_connect, uri, "PRAGMA synchronous = FULL"), 1),
+            counters=_engine(partial(_connect, uri, "PRAGMA synchronous = NORMAL"), 1),
+            reads=_engine(partial(_connect, uri, "PRAGMA query_only = ON"), lookup_threads + 1),
         ),
         warnings,
     )
@@ -137,8 +137,9 @@ def _decode(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], connections: int, begin: str) -> Engine:
-    engine = create_engine(
+def _engine(connect: Callable[[], sqlite3.Connection], connections: int) -> Engine:
+    # Each call of ours is one statement, and SQLite makes one a transaction by itself: no BEGIN, no COMMIT.
+    return create_engine(
         "sqlite://",
         creator=connect,
         poolclass=QueuePool,
@@ -147,11 +148,6 @@ def _engine(connect: Callable[[], sqlite3.Connection], connections: int, begin: 
         # No hash of a password in the text of an error.
         hide_parameters=True,
     )
-    if begin:
-        # IMMEDIATE takes the lock for writing first and so waits for it; a transaction that finds out midway that it
-        # writes fails at once when another process was faster.
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
 
 
 def _use_wal(connection: sqlite3.Connection, path: str) -> list[str]:
@@ -174,6 +170,8 @@ def _use_wal(connection: sqlite3.Connection, path: str) -> list[str]:
 def _migrate(connection: sqlite3.Connection, table: str) -> None:
     """Apply the missing scripts, each as one transaction."""
     scripts = schema.load_scripts("sqlite")
+    # Somebody's view of the table stays as it is while the table is built anew under the same name.
+    connection.execute("PRAGMA legacy_alter_table = ON")
     while _pending(connection, scripts, table):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -191,6 +189,17 @@ def _migrate(connection: sqlite3.Connection, table: str) -> None:
 def _pending(connection: sqlite3.Connection, scripts: list[schema.Script], table: str) -> list[schema.Script]:
     columns = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
     try:
-        return list(schema.pending(scripts, {name.lower() for (name,) in columns}))
+        missing = list(schema.pending(scripts, {name.lower() for (name,) in columns}))
     except StartupError as error:
         raise StartupError(f'the table "{table}" is {error}') from error
+    if missing:
+        _refuse_to_lose(connection, table)
+    return missing
+
+
+def _refuse_to_lose(connection: sqlite3.Connection, table: str) -> None:
+    """An index or trigger somebody added goes with the old table: that is theirs to decide."""
+    query = "SELECT type, name FROM sqlite_master WHERE lower(tbl_name) = lower(?) AND type != 'table' AND sql NOT NULL"
+    for kind, name in connection.execute(query, (table,)).fetchall():
+        if kind in ("index", "trigger"):
+            raise StartupError(f'bringing the table "{table}" up to date would lose the {kind} "{name}": drop it first')

@@ -10,14 +10,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from sftpgo.dataprovider import sql
-from sftpgo.dataprovider.rows import (
-    Page,
-    is_text,
-    new_user,
-    require_text,
-    row_from_user,
-    users_from_rows,
-)
+from sftpgo.dataprovider.rows import Page, is_text, new_user, require_text, users_from_rows
 from sftpgo.dataprovider.running import NO_ROWS, fetch, fetch_page, fetch_user, insert, write
 from sftpgo.dataprovider.threads import Lane
 from sftpgo.domain.user import User
@@ -78,7 +71,7 @@ class ThreadedProvider:
         self._open = open_engines
         self._reactor = reactor
         self._warn = warn
-        self._table = sql.users_table(users_table)
+        self._sql = sql.statements(sql.users_table(users_table))
         self._lookup_threads = lookup_threads
         self._lanes: _Lanes | None = None
         self._engines: Engines | None = None
@@ -94,8 +87,9 @@ class ThreadedProvider:
         self._lanes = lanes
         try:
             engines, warnings = await lanes.writes.call(self._open)
-        except BaseException:
-            self._lanes = None
+        except Exception:
+            if self._lanes is lanes:
+                self._lanes = None
             await _end(lanes)
             raise
         if self._lanes is not lanes:
@@ -120,25 +114,29 @@ class ThreadedProvider:
     async def check(self) -> None:
         """Raise L{ProviderError} unless the table answers."""
         lanes, engines = self._running()
-        await lanes.lookups.call(fetch, engines.reads, sql.ping(self._table))
+        await lanes.lookups.call(fetch, engines.reads, self._sql.ping)
 
     async def user_by_name(self, username: str) -> User:
         """The user of exactly this name; raises L{NotFound}."""
         lanes, engines = self._running()
-        return await lanes.lookups.call(fetch_user, engines.reads, sql.by_name(self._table, _known(username)))
+        return await lanes.lookups.call(fetch_user, engines.reads, self._sql.by_name, name=_known(username))
 
     async def user_by_id(self, user_id: int) -> User:
         """The user of this id; raises L{NotFound}."""
         lanes, engines = self._running()
-        return await lanes.lookups.call(fetch_user, engines.reads, sql.by_id(self._table, user_id))
+        return await lanes.lookups.call(fetch_user, engines.reads, self._sql.by_id, user_id=user_id)
 
     async def users(self, limit: int, offset: int, descending: bool = False, username: str = "") -> Sequence[User]:
         """A page of users by name, without those whose row cannot be read."""
         lanes, engines = self._running()
         if not is_text(username):
             return []
-        statement = sql.page(self._table, limit, max(0, offset), descending=descending, username=username)
-        page = await lanes.lists.call(fetch_page, engines.reads, statement)
+        part = {"page_limit": limit, "page_offset": max(0, offset)}
+        if username:
+            page = await lanes.lists.call(fetch_page, engines.reads, self._sql.page_of_one, name=username, **part)
+        else:
+            statement = self._sql.page_descending if descending else self._sql.page
+            page = await lanes.lists.call(fetch_page, engines.reads, statement, **part)
         self._warn_all(page.problems)
         return page.users
 
@@ -154,31 +152,32 @@ class ThreadedProvider:
         lanes, engines = self._running()
         require_text(user)
         stored = new_user(user)
-        user_id = await lanes.writes.call(insert, engines.records, sql.add(self._table, row_from_user(stored)))
+        user_id = await lanes.writes.call(insert, engines.records, self._sql.add, sql.inserted(stored))
         return attrs.evolve(stored, id=user_id)
 
     async def update(self, user: User) -> None:
         """Replace the record of C{user.id}, except name and what is counted."""
         lanes, engines = self._running()
         require_text(user)
-        statement = sql.replace(self._table, user.id, row_from_user(user))
-        await lanes.writes.call(write, engines.records, statement)
+        await lanes.writes.call(write, engines.records, self._sql.replace, sql.replaced(user))
 
     async def delete(self, user_id: int) -> None:
         """Remove the record; raises L{NotFound}."""
         lanes, engines = self._running()
-        await lanes.writes.call(write, engines.records, sql.remove(self._table, user_id))
+        await lanes.writes.call(write, engines.records, self._sql.remove, {"user_id": user_id})
 
     async def update_quota(self, username: str, files: int, size: int, now: int, reset: bool = False) -> None:
         """Add to the used quota in one atomic step (never below 0), or set it; raises L{NotFound}."""
         lanes, engines = self._running()
-        build = sql.reset_quota if reset else sql.add_quota
-        await lanes.writes.call(write, engines.counters, build(self._table, _known(username), files, size, now))
+        statement, values = (
+            (self._sql.reset_quota, sql.quota_to_set) if reset else (self._sql.add_quota, sql.quota_to_add)
+        )
+        await lanes.writes.call(write, engines.counters, statement, values(_known(username), files, size, now))
 
     async def used_quota(self, username: str) -> tuple[int, int]:
         """Used quota as (files, bytes); raises L{NotFound}."""
         lanes, engines = self._running()
-        rows = await lanes.lookups.call(fetch, engines.reads, sql.used_quota(self._table, _known(username)))
+        rows = await lanes.lookups.call(fetch, engines.reads, self._sql.used_quota, name=_known(username))
         if not rows:
             raise NotFound(NO_ROWS)
         return rows[0]["used_quota_files"], rows[0]["used_quota_size"]
@@ -186,7 +185,8 @@ class ThreadedProvider:
     async def update_last_login(self, username: str, now: int) -> None:
         """Remember a login; raises L{NotFound}."""
         lanes, engines = self._running()
-        await lanes.writes.call(write, engines.counters, sql.last_login(self._table, _known(username), now))
+        values = {"name": _known(username), "now": now}
+        await lanes.writes.call(write, engines.counters, self._sql.last_login, values)
 
     def _running(self) -> tuple[_Lanes, Engines]:
         if self._lanes is None or self._engines is None:
@@ -203,7 +203,7 @@ class ThreadedProvider:
         problems: list[str] = []
         skip = 0
         while (wanted := limit - len(users)) > 0:
-            rows = fetch(engine, sql.names_after(self._table, after, wanted, skip))
+            rows = fetch(engine, self._sql.after, name=after, page_limit=wanted, page_offset=skip)
             page = users_from_rows(rows)
             users += page.users
             problems += page.problems

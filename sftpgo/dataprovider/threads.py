@@ -28,7 +28,7 @@ class Lane:
         """Be ready for calls; a thread is started when it is first needed."""
         self._pool.start()
 
-    def call(self, function: Callable[..., _T], *arguments: Any) -> Deferred[_T]:
+    def call(self, function: Callable[..., _T], *arguments: Any, **named: Any) -> Deferred[_T]:
         """Run it in a thread.
 
         The result is delivered in the reactor.  Who cancels the Deferred no longer waits; the call runs to its end.
@@ -39,7 +39,7 @@ class Lane:
         def finished(success: bool, outcome: Any) -> None:
             self._reactor.callFromThread(self._finished, result, success, outcome)
 
-        self._pool.callInThreadWithCallback(finished, function, *arguments)
+        self._pool.callInThreadWithCallback(finished, function, *arguments, **named)
         return result
 
     async def idle(self) -> None:

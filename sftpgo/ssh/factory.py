@@ -39,6 +39,8 @@ class ServerTransport(SSHServerTransport):
         b"ecdh-sha2-nistp521",
     ]
 
+    #: The one authentication service of this connection, however often the client asks for it.
+    userauth: Any = None
     _deadline: IDelayedCall | None = None
     reason = ""
 
@@ -142,5 +144,10 @@ class ServerFactory(SSHFactory):
 
     def getService(self, transport: Any, service: bytes) -> Any:
         """The service asked for: authentication before the login, the connection after it."""
-        wanted = b"ssh-connection" if hasattr(transport, "avatar") else b"ssh-userauth"
-        return self.services[service] if service == wanted else None
+        if hasattr(transport, "avatar"):
+            return self.services[service] if service == b"ssh-connection" else None
+        if service != b"ssh-userauth":
+            return None
+        if transport.userauth is None:
+            transport.userauth = self.services[service]()
+        return lambda: transport.userauth

@@ -59,8 +59,16 @@ class UserAuthServer(SSHUserAuthServer):
     method: bytes
     nextService: bytes
 
+    _stopped: bool | None = None
+
     def serviceStarted(self) -> None:
-        """Send the banner (RFC 4252, section 5.4) and wait for requests."""
+        """Send the banner (RFC 4252, section 5.4) and wait for requests.
+
+        A client may ask for the service again before each attempt; it gets this same one, with what it has used up.
+        """
+        if self._stopped is not None:
+            self._stopped = False
+            return
         self._factory: Any = self.transport.factory
         self._portal = self._factory.portal
         self._waiting: deque[bytes] = deque()

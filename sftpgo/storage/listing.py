@@ -21,7 +21,8 @@ _EXACT_ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1"})
 class DirectoryReader:
     """The entries of a directory, without C{.} and C{..}, in the order the file system keeps them.
 
-    L{next_chunk} may block and belongs in a thread; L{close} does not and may come from any other at any time.
+    L{next_chunk} may block and belongs in a thread, one call at a time; L{close} does not block and may come from any
+    other thread at any time.
 
     @ivar unreadable: how many entries were left out because their attributes could not be read, other than by having
         gone meanwhile (a dead network mount): for the caller's log.

@@ -38,6 +38,8 @@ def rename_by_reservation(src: Location, dst: Location) -> None:
     An empty file (or directory) takes the name, which fails when somebody has it, and is then replaced.  Others may see
     it for a moment; what they write into it in that moment is lost with it.
     """
+    if dst.directory == src.path or dst.directory.startswith(src.path + b"/"):
+        raise failure(errno.EINVAL, dst.name)
     is_directory = stat.S_ISDIR(src.stat().st_mode)
     reserved = _reserve_directory(dst) if is_directory else _reserve_file(dst)
     try:

@@ -21,12 +21,13 @@ RESOLVE_BENEATH = 0x08
 RENAME_NOREPLACE = 1
 
 # Numbers given out since 2019 are the same on every architecture Linux runs on (alpha apart).
-_OPENAT2 = 437
-_LANDLOCK_CREATE_RULESET = 444
+_OPENAT2 = ctypes.c_long(437)
+_LANDLOCK_CREATE_RULESET = ctypes.c_long(444)
 _LANDLOCK_CREATE_RULESET_VERSION = 1
 
 _LINUX = sys.platform == "linux" and os.uname().machine != "alpha"
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
 
 
 class OpenHow(ctypes.Structure):
@@ -35,22 +36,15 @@ class OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-def _prototype_openat2() -> ctypes._NamedFuncPointer:
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    call.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(OpenHow), ctypes.c_size_t)
-    call.restype = ctypes.c_long
-    return call
-
-
-_syscall_openat2 = _prototype_openat2()
-_HOW_SIZE = ctypes.sizeof(OpenHow)
+_HOW_SIZE = ctypes.c_size_t(ctypes.sizeof(OpenHow))
 
 
 def openat2(dir_fd: int, path: bytes, how: OpenHow) -> int:
     """Open C{path} from C{dir_fd} under the rules of C{how}; returns a descriptor."""
     if not _LINUX:
         raise failure(errno.ENOSYS)
-    descriptor: int = _syscall_openat2(_OPENAT2, dir_fd, path, how, _HOW_SIZE)
+    _refuse_nul(path)
+    descriptor: int = _libc.syscall(_OPENAT2, dir_fd, path, ctypes.byref(how), _HOW_SIZE)
     if descriptor < 0:
         raise failure(ctypes.get_errno())
     return descriptor
@@ -62,6 +56,8 @@ def renameat2(src_fd: int, src: bytes, dst_fd: int, dst: bytes, flags: int) -> N
     call = getattr(_libc, "renameat2", None)
     if call is None:
         raise failure(errno.ENOSYS)
+    _refuse_nul(src)
+    _refuse_nul(dst)
     if call(src_fd, ctypes.c_char_p(src), dst_fd, ctypes.c_char_p(dst), ctypes.c_uint(flags)) < 0:
         raise failure(ctypes.get_errno(), dst)
 
@@ -71,9 +67,15 @@ def landlock_abi() -> int:
     if not _LINUX:
         return 0
     version: int = _libc.syscall(
-        ctypes.c_long(_LANDLOCK_CREATE_RULESET),
+        _LANDLOCK_CREATE_RULESET,
         None,
         ctypes.c_size_t(0),
         ctypes.c_uint(_LANDLOCK_CREATE_RULESET_VERSION),
     )
     return max(version, 0)
+
+
+def _refuse_nul(path: bytes) -> None:
+    # ctypes hands on the pointer, and C would stop reading at the NUL: another path than the one decided on.
+    if b"\0" in path:
+        raise failure(errno.EINVAL)

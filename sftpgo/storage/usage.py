@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
 
 from sftpgo.storage.confined import Home
 from sftpgo.storage.listing import DirectoryReader
+
+#: The directory is not there any more, or something else is in its place.
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
+#: The server's own trouble, not the directory's: a sum without it would be wrong for no reason in the home.
+_OWN_TROUBLE = frozenset({errno.EBADF, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(frozen=True)
@@ -25,26 +32,27 @@ class Usage:
 
 
 def scan(home: Home) -> Usage:
-    """Count what is in a home, links neither followed nor counted.  For use in a thread; may take minutes."""
+    """Count what is in a home, links neither followed nor counted.  For use in a thread; may take minutes.
+
+    @raise OSError: when the home itself cannot be read, or the server runs out of descriptors or memory.
+    """
     files = size = unreadable = 0
     several_names: set[tuple[int, int]] = set()
-    pending: list[tuple[bytes, ...]] = [()]
+    pending: list[list[bytes]] = [[]]
     while pending:
         directory = pending.pop()
         try:
-            reader = DirectoryReader(home.open_directory(list(directory)))
-        except FileNotFoundError:
-            continue
-        except OSError:
-            if not directory:
+            reader = DirectoryReader(home.open_directory(directory))
+        except OSError as error:
+            if not directory or error.errno in _OWN_TROUBLE:
                 raise
-            unreadable += 1
+            unreadable += error.errno not in _GONE
             continue
         try:
             while chunk := reader.next_chunk():
                 for name, status in chunk:
                     if stat.S_ISDIR(status.st_mode):
-                        pending.append((*directory, name))
+                        pending.append([*directory, name])
                     elif stat.S_ISREG(status.st_mode) and _first_seen(status, several_names):
                         files += 1
                         size += status.st_size

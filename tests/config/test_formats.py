@@ -95,7 +95,7 @@ class EveryFormatTests(Files):
 
     def test_keys_in_any_case(self) -> None:
         for extension in EXTENSIONS:
-            text = write(extension, {"SFTPD.Bind_PORT": 5, "Sftpd.ACTIONS.Command": "/x"})
+            text = write(extension, {"SFTPD.Bind_PORT": 5, "SFTPD.ACTIONS.Command": "/x"})
             if extension != "env":  # the writer of variables is upper case anyway
                 self.assertNotIn("sftpd", text)
             config = self.load(extension, text).config
@@ -151,6 +151,8 @@ class BrokenFileTests(Files):
             ("json", '{"data_provider": {"password": "hunter2'),
             ("toml", "[data_provider]\npassword = hunter2"),
             ("yaml", "data_provider:\n  password: {hunter2: ]"),
+            ("yaml", "data_provider:\n  password: *hunter2"),
+            ("yaml", "data_provider:\n  password: !hunter2 x"),
             ("env", "hunter2 hunter2"),
             ("ini", "[data_provider]\nhunter2"),
             ("hcl", "data_provider { password = hunter2 hunter2 }"),
@@ -164,7 +166,8 @@ class BrokenFileTests(Files):
 
     def test_key_given_twice(self) -> None:
         for extension, text, problem in [
-            ("json", '{"httpd": {"bind_port": 1, "bind_port": 2}}', "the key 'bind_port' is given twice in one section"),
+            ("json", '{"httpd": {"bind_port": 1, "bind_port": 2}}',
+             "the key 'bind_port' is given twice in one section"),
             ("json", '{"httpd": {}, "HTTPD": {}}', "httpd: given twice, as 'httpd' and as 'HTTPD'"),
             ("json", '{"sftpd": {"keys": [{"private_key": "a", "Private_Key": "b"}]}}',
              "sftpd.keys[0].private_key: given twice, as 'private_key' and as 'Private_Key'"),
@@ -213,7 +216,8 @@ class HclTests(Files):
         )
 
     def test_blocks_of_one_name_are_one_section(self) -> None:
-        text = 'sftpd {\n keys {\n private_key = "a"\n }\n keys {\n private_key = "b"\n }\n}\nsftpd {\n umask = "0077"\n}\n'
+        keys = 'sftpd {\n keys {\n private_key = "a"\n }\n keys {\n private_key = "b"\n }\n}\n'
+        text = keys + 'sftpd {\n umask = "0077"\n}\n'
         config = self.load("hcl", text).config
         self.assertEqual(config.sftpd, SFTPD(keys=(HostKey("a"), HostKey("b")), umask="0077"))
 

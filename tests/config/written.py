@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import javaproperties
 from hypothesis import strategies as st
@@ -141,7 +140,8 @@ def _inline(value: object) -> str:
 
 
 def hcl_value(value: object) -> str:
-    return re.sub(r"([$%])\{", r"\1\1{", _inline(value))
+    """Escapes of the characters, because python-hcl2 takes a C{$${} only where no C{$} or escape comes before it."""
+    return _inline(value).replace("${", "\\u0024{").replace("%{", "\\u0025{")
 
 
 def _hcl_blocks(section: dict, indent: str = "") -> str:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sftpgo.domain.filters import address_allowed, parse_network
+from sftpgo.domain.filters import address_allowed, parse_address, parse_network
 from sftpgo.domain.user import Filters
 from tests.strategies import IPV4_NETWORKS
 
@@ -93,6 +93,7 @@ class Addresses(SynchronousTestCase):
     def test_zones(self) -> None:
         self.assertTrue(address_allowed(Filters(allowed_ip=("fe80::/10",)), "fe80::1%eth0"))
         self.assertFalse(address_allowed(Filters(denied_ip=("fe80::/10",)), "fe80::1%2"))
+        self.assertEqual(parse_address("fe80::1%eth0"), parse_address("fe80::1"))
 
     @given(
         st.ip_addresses(v=4).map(str),

@@ -1,4 +1,4 @@
-"""What every test with a foreign client starts from: one server for the class, one account a test."""
+"""What every test with a foreign client starts from: a server, and one account a test."""
 
 from __future__ import annotations
 
@@ -10,41 +10,26 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.harness import ClientKey, Server
+from tests.harness import ClientKey, shared_client_key, shared_server
 
 
 class ServerTestCase(SynchronousTestCase):
-    """Starts the server once for the class; C{self.user} is a fresh account with a home of its own.
+    """Has a server, shared with all tests of the same configuration, and a fresh account C{self.user}.
 
-    The account may log in with C{self.password} and, where C{keys} is set, with C{self.key}.
+    The account has a home of its own and may log in with C{self.password} and, where C{keys} is set, with C{self.key}.
     """
 
     config: ClassVar[dict[str, dict[str, object]]] = {}
-    server: ClassVar[Server]
-    key: ClassVar[ClientKey | None] = None
+    files: ClassVar[dict[str, str]] = {}
     keys: ClassVar[bool] = True
     _number: ClassVar[int] = 0
-    _keys_directory: ClassVar[str]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls._keys_directory = tempfile.mkdtemp(prefix="sftpgo-test-keys-")
-        cls.server = Server(cls.config)
-        try:
-            if cls.keys and shutil.which("ssh-keygen"):
-                cls.key = ClientKey(Path(cls._keys_directory))
-            cls.server.start()
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.server.clean_up()
-        shutil.rmtree(cls._keys_directory, ignore_errors=True)
+    key: ClientKey | None = None
 
     def setUp(self) -> None:
-        type(self)._number += 1
+        self.server = shared_server(self.config, self.files)
+        if self.keys:
+            self.key = shared_client_key()
+        ServerTestCase._number += 1
         self.user = f"user{self._number}"
         self.password = f"{self.user}-secret"
         self.server.add_user(self.user, public_keys=[self.key.public] if self.key else [])

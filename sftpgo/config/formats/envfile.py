@@ -14,7 +14,8 @@ def parse(text: str) -> Lines:
     """Read an environment file; nothing in a value is expanded."""
     lines = []
     for binding in parse_stream(StringIO(text)):
-        number = binding.original.line
+        source = binding.original.string  # begins with the empty lines before the assignment
+        number = binding.original.line + source[: len(source) - len(source.lstrip())].count("\n")
         if binding.error or (binding.key is not None and binding.value is None):
             raise Malformed("expected NAME=VALUE", number)
         if binding.key is not None and binding.value is not None:

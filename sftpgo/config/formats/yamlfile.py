@@ -23,6 +23,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _without_names(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong, without the alias or tag: a password that begins with C{*} or C{!} and lacks quotes is one."""
+    problem = error.problem or "unreadable"
+    named = isinstance(error, (yaml.composer.ComposerError, yaml.constructor.ConstructorError))
+    return problem.partition(" '")[0] if named else problem
+
+
 def parse(text: str) -> Tree:
     """Read one YAML document."""
     try:
@@ -30,7 +37,7 @@ def parse(text: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise Malformed(f"not YAML: {error.problem}", *place) from None
+        raise Malformed(f"not YAML: {_without_names(error)}", *place) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Malformed(f"not YAML: {error.reason}", line) from None
