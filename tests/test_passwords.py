@@ -155,6 +155,11 @@ class Forms(SynchronousTestCase):
         ):
             self.assertFalse(_verify(stored, b"password", CHEAP), stored)
 
+    def test_lanes_are_bounded(self) -> None:
+        for lanes, matches in ((64, True), (65, False)):
+            stored = hash_secret(b"secret", b"saltsalt", 1, 8 * lanes, lanes, 16, Type.ID).decode("ascii")
+            self.assertEqual(_verify(stored, b"secret", CHEAP), matches, lanes)
+
     @given(
         st.sampled_from([stored for stored, _password in VECTORS if "$14$" not in stored and "m=65536" not in stored]),
         st.integers(0, 200),
