@@ -64,7 +64,7 @@ class Realm:
         self.registry.opened(
             connection_id,
             client_version=transport.otherVersionString.decode("utf-8", "backslashreplace"),
-            remote_address=f"{peer.host}:{peer.port}",
+            remote_address=_address(peer),
             close=transport.loseConnection,
             now=now,
         )
@@ -104,7 +104,7 @@ class Realm:
         user = found.user
         self.log.info(
             f'User id: {user.id}, logged in with: "{found.method}", username: "{user.username}", '
-            f'home_dir: "{user.home_dir}" remote addr: "{peer.host}:{peer.port}"',
+            f'home_dir: "{user.home_dir}" remote addr: "{_address(peer)}"',
             connection_id=connection_id,
         )
         remembered: Deferred[None] = Deferred.fromCoroutine(_remember(IDataProvider(self.provider), user.username, now))
@@ -130,3 +130,8 @@ def _open_home(user: User) -> Home:
     if (uid, gid) != (-1, -1) and os.geteuid() == 0:
         os.chown(user.home_dir, uid, gid)
     return Home.open(os.fsencode(user.home_dir))
+
+
+def _address(peer: Any) -> str:
+    host = f"[{peer.host}]" if ":" in peer.host else peer.host
+    return f"{host}:{peer.port}"
