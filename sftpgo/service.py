@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TextIO
 
 import attrs
@@ -40,8 +41,10 @@ from sftpgo.interfaces import IDataProvider
 from sftpgo.log import Log, Logging, LogSettings, start_logging
 from sftpgo.passwords import Passwords
 from sftpgo.signals import Signals
-from sftpgo.ssh import authorized_keys, hostkeys
+from sftpgo.ssh import authorized_keys, hostkeys, tcp
+from sftpgo.ssh.algorithms import choose_algorithms
 from sftpgo.ssh.factory import ServerFactory
+from sftpgo.ssh.settings import OneAtATime, Settings
 from sftpgo.storage.support import detect
 from sftpgo.version import VersionInfo
 from sftpgo.web.site import build_site
@@ -182,7 +185,9 @@ class SFTPGoService(MultiService):
         await self.provider.start()
         host_keys = await self._host_keys()
         self._factory = self._ssh_factory(host_keys)
-        sftp = self._listen(config.sftpd.bind_port, self._factory, config.sftpd.bind_address, "SFTP", "sftpd")
+        sshd = config.sftpd
+        listen = partial(tcp.listen, self._reactor)
+        sftp = self._listen(listen, sshd.bind_port, self._factory, sshd.bind_address, "SFTP", "sftpd")
         http = None
         if config.httpd.bind_port:
             http = self._listen_http()
@@ -224,14 +229,24 @@ class SFTPGoService(MultiService):
             host_keys,
             AuthenticationLog(log),
             self._reactor,
-            banner=settings.banner or f"SFTPGo_{VersionInfo().version}",
+            self._wire_settings(),
             login_banner=self._login_banner(),
             max_auth_tries=settings.max_auth_tries,
-            login_timeout=settings.login_timeout,
             max_unauthenticated=settings.max_unauthenticated,
-            key_exchanges=[name.encode("ascii") for name in settings.kex_algorithms],
-            ciphers=[name.encode("ascii") for name in settings.ciphers],
-            macs=[name.encode("ascii") for name in settings.macs],
+        )
+
+    def _wire_settings(self) -> Settings:
+        settings = self.loaded.config.sftpd
+        try:
+            algorithms = choose_algorithms(settings.kex_algorithms, settings.ciphers, settings.macs)
+        except ValueError as error:
+            raise StartupError(f"sftpd.{error}") from error
+        banner = settings.banner or f"SFTPGo_{VersionInfo().version}"
+        return Settings(
+            version=b"SSH-2.0-" + banner.encode("ascii"),
+            algorithms=algorithms,
+            run_slow=OneAtATime(self.run_in_thread),
+            login_timeout=settings.login_timeout,
         )
 
     def _login_banner(self) -> bytes:
@@ -255,11 +270,13 @@ class SFTPGoService(MultiService):
             clock=self._reactor,
             bind_address=settings.bind_address,
         )
-        return self._listen(settings.bind_port, site, settings.bind_address, "HTTP", "httpd")
+        return self._listen(self._reactor.listenTCP, settings.bind_port, site, settings.bind_address, "HTTP", "httpd")
 
-    def _listen(self, port: int, factory: Any, address: str, what: str, section: str) -> tuple[str, int]:
+    def _listen(
+        self, listen: Callable[..., Any], port: int, factory: Any, address: str, what: str, section: str
+    ) -> tuple[str, int]:
         try:
-            listening = self._reactor.listenTCP(port, factory, interface=address)
+            listening = listen(port, factory, interface=address)
         except CannotListenError as error:
             reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
             keys = f"{section}.bind_address, {section}.bind_port"

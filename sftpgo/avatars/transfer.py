@@ -86,25 +86,36 @@ class OpenFile:
 
     def readChunk(self, offset: int, length: int) -> bytes | Deferred[bytes]:
         """Bytes from C{offset}; fewer than C{length} only at the end, none beyond it."""
-        if not self.readable:
-            raise SFTPError(codec.PERMISSION_DENIED, "The file is not open for reading")
         if offset > _MAX_OFFSET - length:
             return b""
-        buffer = bytearray(length)
+        buffer = memoryview(bytearray(length))
+        got = self.readInto(buffer, offset)
+        return self._read_in_thread(offset, length) if got is None else bytes(buffer[:got])
+
+    def readInto(self, buffer: memoryview, offset: int) -> int | None:
+        """Fill C{buffer} from C{offset} with what the page cache has; the wire's fast way.
+
+        @return: bytes read, 0 at the end; None when it would wait: then L{readChunk} is asked.
+        """
+        if not self.readable:
+            raise SFTPError(codec.PERMISSION_DENIED, "The file is not open for reading")
+        length = len(buffer)
+        if offset > _MAX_OFFSET - length:
+            return 0
         try:
-            got = os.preadv(self._live(), [buffer], offset, self._nowait)
+            got = os.preadv(self._live(), (buffer,), offset, self._nowait)
         except OSError as error:
             if error.errno == errno.EOPNOTSUPP and self._nowait:
                 self._nowait = 0  # tmpfs and the like: always in memory, never asked again
-                return self.readChunk(offset, length)
+                return self.readInto(buffer, offset)
             if error.errno == errno.EAGAIN:
-                return self._read_in_thread(offset, length)
+                return None
             self._failed(error)
             raise
         if got < length and self._nowait and got and offset + got < os.fstat(self._descriptor).st_size:
-            return self._read_in_thread(offset, length)
+            return None
         self._moved(got)
-        return bytes(memoryview(buffer)[:got])
+        return got
 
     def _read_in_thread(self, offset: int, length: int) -> Deferred[bytes]:
         def done(data: bytes) -> bytes:
@@ -115,7 +126,15 @@ class OpenFile:
 
     # Writing.
 
-    def writeChunk(self, offset: int, data: bytes) -> None:
+    def writeFrom(self, data: memoryview, offset: int) -> bool:
+        """Write all of C{data}, which is only lent, at C{offset}; the wire's fast way.
+
+        @return: False when it would have to wait: then L{writeChunk} is asked, with bytes to keep.
+        """
+        self.writeChunk(offset, data)
+        return True
+
+    def writeChunk(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of C{data} at C{offset}."""
         if not self.writable:
             raise SFTPError(codec.PERMISSION_DENIED, "The file is not open for writing")

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.conch.avatar import ConchUser
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
 
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.sftp import UserSFTPServer
 from sftpgo.domain.connection import ConnectionRegistry
-from sftpgo.ssh.channel import SessionChannel
-from sftpgo.ssh.sftp import SFTPServer
+from sftpgo.ssh.session import MakeHandler, SessionChannel
+from sftpgo.ssh.sftp import SFTPSession
+from sftpgo.ssh.stream import ByteStream
 
 
 class UserAvatar(ConchUser):
@@ -32,11 +31,18 @@ class UserAvatar(ConchUser):
         self._clock = clock
         self.channelLookup = {b"session": SessionChannel}
 
+    def lookupStream(self, subsystem: bytes) -> MakeHandler | None:
+        """What makes the handler of a subsystem that is served in place, or None."""
+        return self._make_sftp if subsystem == b"sftp" else None
+
+    def _make_sftp(self, stream: ByteStream) -> SFTPSession:
+        return _RegisteredSession(
+            stream, UserSFTPServer(self._files, self._touched), self._registry, self._connection_id, self._now
+        )
+
     def lookupSubsystem(self, subsystem: bytes, data: bytes) -> Any:
-        """The protocol of a subsystem, or None."""
-        if subsystem != b"sftp":
-            return None
-        return _SFTPSession(self._files, self._touched, self._registry, self._connection_id, self._now)
+        """The protocol of any other subsystem: there is none."""
+        return None
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
@@ -50,24 +56,24 @@ class UserAvatar(ConchUser):
         self._files.home.close()
 
 
-class _SFTPSession(SFTPServer):
+class _RegisteredSession(SFTPSession):
     """An SFTP channel that is in the registry while it runs."""
 
     def __init__(
         self,
-        files: UserFilesystem,
-        touched: Callable[[], None],
+        stream: ByteStream,
+        files: UserSFTPServer,
         registry: ConnectionRegistry,
         connection_id: str,
         now: Callable[[], int],
     ) -> None:
-        super().__init__(UserSFTPServer(files, touched))
+        super().__init__(stream, files)
         self._registry = registry
         self._connection_id = connection_id
         self._now = now
         self._channel = registry.channel_opened(connection_id, "SFTP", now())
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def closed(self) -> None:
         """End what is open, then leave the registry."""
-        super().connectionLost(reason)
+        super().closed()
         self._registry.channel_closed(self._connection_id, self._channel, self._now())

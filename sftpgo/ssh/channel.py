@@ -1,179 +1,235 @@
-"""The session channel (RFC 4254, section 6): one subsystem or one command, and the stream between it and the client."""
+"""One channel of a connection: its windows, what waits to be sent, and who serves what it receives."""
 
 from __future__ import annotations
 
-import struct
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from twisted.conch.ssh.channel import SSHChannel
-from twisted.conch.ssh.common import getNS
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IConsumer, IHalfCloseableProtocol, IPushProducer, ITransport
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
-#: Bytes a client may send ahead of what was consumed, and the longest piece of them.
-WINDOW = 2 * 1024 * 1024
-MAX_PACKET = 256 * 1024
+from sftpgo.ssh.fields import uint32
+from sftpgo.ssh.packets import PROTOCOL_ERROR, PacketError
+from sftpgo.ssh.settings import LARGEST_DATA, SMALL_WINDOW, WINDOW
+from sftpgo.ssh.stream import ByteStream, StreamHandler
 
-_EXIT_STATUS = struct.Struct(">L")
+LARGEST_WINDOW = 0xFFFFFFFF
+ENOUGH = 64 * 1024
+"""Bytes that may wait to be sent before whoever produces them is paused."""
 
 
-class SessionChannel(SSHChannel):
-    """A C{session} channel.
+@implementer(IConsumer, IPushProducer)
+class Channel(SSHChannel):
+    """A channel that bounds what it holds, for both ways of being served.
 
-    C{subsystem} asks the avatar's C{lookupSubsystem} for a protocol.  C{exec} asks the avatar's C{lookupCommand}, when
-    it has one, for a protocol that talks to the client through a L{ChannelTransport}.  Everything else (pty-req, shell,
-    env, x11-req, auth-agent-req) is refused.
+    Until it is served the client's window is small.  Then either L{start_stream} hands both directions to a
+    L{StreamHandler}; or L{start_reading} has L{dataReceived} called, L{write} sends, and each side can pause the
+    other: a producer registered here is paused while the client does not read, and L{pauseProducing} stops granting
+    window to the client.
     """
 
-    name = b"session"
-    _log = Logger()
-    avatar: Any
     conn: Any
+    stream: ByteStream | None = None
+    window_share = 0
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(localWindow=WINDOW, localMaxPacket=MAX_PACKET, **kwargs)
-        self._protocol: Any = None
-        self._transport = ChannelTransport(self)
+    def __init__(self, *args: Any, **named: Any) -> None:
+        named.setdefault("localWindow", SMALL_WINDOW)
+        named.setdefault("localMaxPacket", LARGEST_DATA)
+        super().__init__(*args, **named)
+        self._early: list[bytes] = []
+        self._ended = False
+        self._reading = False
+        self._paused = False
+        self._received = 0
+        self._waiting: deque[tuple[int, memoryview]] = deque()
+        self._waiting_size = 0
+        self._producer: Any = None
+        self._producer_paused = False
 
-    # Requests.
+    # --- being served
 
-    def requestReceived(self, requestType: bytes, data: bytes) -> Any:
-        """Serve a channel request; one whose payload ends too early is refused."""
-        try:
-            return super().requestReceived(requestType, data)
-        except struct.error:
-            self._log.info("a malformed {kind!r} request is refused", kind=requestType)
-            return 0
+    def start_stream(self, make: Callable[[ByteStream], StreamHandler]) -> ByteStream:
+        """Have both directions served in place from now on."""
+        stream: ByteStream = self.conn.make_stream(self)
+        self.stream = stream
+        stream.start(make(stream))
+        for data in self._early:
+            stream.incoming.append(data)
+        self._early = []
+        if self._ended:
+            stream.end()
+        else:
+            stream.wake()
+        return stream
 
-    def request_subsystem(self, data: bytes) -> int:
-        """Start a subsystem (RFC 4254, section 6.5)."""
-        name, _rest = getNS(data)
-        return self._start(lambda: self.avatar.lookupSubsystem(name, data))
+    def start_reading(self) -> None:
+        """Have L{dataReceived} called from now on, with what has come so far first."""
+        self._reading = True
+        self.localWindowSize = WINDOW
+        self.conn.adjustWindow(self, WINDOW - self.localWindowLeft)
+        early, self._early = self._early, []
+        for data in early:
+            self.dataReceived(data)
+        if self._ended:
+            self.ended()
 
-    def request_exec(self, data: bytes) -> int:
-        """Start a command (RFC 4254, section 6.5)."""
-        command, _rest = getNS(data)
-        lookup = getattr(self.avatar, "lookupCommand", None)
-        if lookup is None:
-            return 0
-        return self._start(lambda: lookup(command))
+    def ended(self) -> None:
+        """The client sends no more; for who uses L{start_reading} to override."""
 
-    def _start(self, lookup: Any) -> int:
-        """Connect what C{lookup} returns; only the first request of a channel may start something."""
-        if self._protocol is not None:
-            return 0
-        try:
-            protocol = lookup()
-        except Exception:
-            self._log.failure("Starting a subsystem or command failed")
-            return 0
-        if protocol is None:
-            return 0
-        self._protocol = protocol
-        protocol.makeConnection(self._transport)
-        return 1
+    # --- from the client (called by the connection)
 
-    # The stream.
-
-    def dataReceived(self, data: bytes) -> None:
-        """Hand the client's bytes on; those before anything runs are dropped."""
-        if self._protocol is not None:
-            self._protocol.dataReceived(data)
+    def receive(self, data: bytes) -> None:
+        """Data has come by a message of its own."""
+        if self.stream is not None:
+            self.stream.append(data)
+            self.stream.run()
+            return
+        if len(data) > self.localWindowLeft:
+            raise PacketError(PROTOCOL_ERROR, "more data than the window allows")
+        self.localWindowLeft -= len(data)
+        if self.localClosed:
+            return
+        if self._reading:
+            self._received += len(data)
+            self.dataReceived(data)
+            self._grant()
+        else:
+            self._early.append(data)
 
     def extReceived(self, dataType: int, data: bytes) -> None:
-        """Drop extended data: no client has a reason to send it."""
+        """A client has nothing to say on standard error: dropped, and not granted again."""
 
     def eofReceived(self) -> None:
-        """The client will send no more."""
-        if self._protocol is None:
-            self.loseConnection()
-            return
-        if IHalfCloseableProtocol.providedBy(self._protocol):
-            self._protocol.readConnectionLost()
-        else:
-            self._transport.loseConnection()
+        """The client sends no more."""
+        self._ended = True
+        if self.stream is not None:
+            self.stream.end()
+        elif self._reading:
+            self.ended()
+
+    def closeReceived(self) -> None:
+        """The client has closed the channel: what waits for it has nobody to read it."""
+        self._waiting.clear()
+        self._waiting_size = 0
+        if self.stream is not None:
+            self.stream.closed()
+        self.conn.sendClose(self)
 
     def closed(self) -> None:
-        """The channel is gone: tell the protocol, once."""
-        protocol, self._protocol = self._protocol, None
-        if protocol is not None:
-            protocol.connectionLost(Failure(ConnectionDone()))
+        """Both sides have closed, or the connection is gone."""
+        self._waiting.clear()
+        self._early.clear()
+        producer, self._producer = self._producer, None
+        try:
+            if self.stream is not None:
+                self.stream.closed()
+        finally:
+            if producer is not None:
+                producer.stopProducing()
 
-    def stopWriting(self) -> None:
-        """The window is shut: replies would pile up."""
-        self._transport.pause()
+    def addWindowBytes(self, data: int) -> None:
+        """The client grants more."""
+        if self.remoteWindowLeft + data > LARGEST_WINDOW:
+            raise PacketError(PROTOCOL_ERROR, "a window over 2^32 - 1")
+        self.remoteWindowLeft += data
+        self.drained()
 
-    def startWriting(self) -> None:
-        """The window is open again."""
-        self._transport.resume()
+    def drained(self) -> None:
+        """There is room in the window, the transport, or both: go on."""
+        if self.stream is not None:
+            self.stream.run()
+        else:
+            self._send()
 
-
-@implementer(ITransport, IConsumer)
-class ChannelTransport:
-    """What a subsystem or command sees of its channel: a transport that asks its producer to wait."""
-
-    disconnecting = False
-
-    def __init__(self, channel: SessionChannel) -> None:
-        self._channel = channel
-        self._producer: Any = None
-        self._paused = False
+    # --- to the client, without a stream
 
     def write(self, data: bytes) -> None:
-        """Send bytes to the client."""
-        self._channel.write(data)
+        """Send bytes, now or when the client reads (ITransport)."""
+        self.writeExtended(0, data)
 
-    def writeSequence(self, data: Any) -> None:
-        """Send several pieces."""
-        self._channel.write(b"".join(data))
+    def writeExtended(self, dataType: int, data: bytes) -> None:
+        """Send bytes of a type: 1 is standard error, 0 is ordinary data."""
+        if data and not self.localClosed and not self.closing:
+            self._waiting.append((dataType, memoryview(bytes(data))))
+            self._waiting_size += len(data)
+            self._send()
 
-    def writeError(self, data: bytes) -> None:
-        """Send bytes to the client's standard error (RFC 4254, section 5.2)."""
-        self._channel.writeExtended(1, data)
+    def loseConnection(self) -> None:
+        """Close once all has been sent."""
+        self.closing = 1
+        self._send()
 
-    def loseConnection(self, exit_status: int = 0) -> None:
-        """Tell the exit status (RFC 4254, section 6.10) and close once everything is sent."""
-        if self.disconnecting:
-            return
-        self.disconnecting = True
-        channel = self._channel
-        if not channel.localClosed:
-            channel.conn.sendRequest(channel, b"exit-status", _EXIT_STATUS.pack(exit_status))
-        channel.loseConnection()
+    def finish(self, status: int) -> None:
+        """Send the exit status, the end of the data and the close, in this order, after all that waits."""
+        self._send()
+        self.conn.sendRequest(self, b"exit-status", uint32(status))
+        self.conn.sendEOF(self)
+        self.loseConnection()
 
-    abortConnection = loseConnection
+    def _send(self) -> None:
+        transport = self.conn.transport
+        while self._waiting and self.remoteWindowLeft and transport.sending and not transport.link.blocked:
+            if transport.link.overfull:
+                break
+            kind, data = self._waiting.popleft()
+            size = min(self.remoteWindowLeft, self.remoteMaxPacket, LARGEST_DATA)
+            if size < len(data):
+                self._waiting.appendleft((kind, data[size:]))
+                data = data[:size]
+            self._waiting_size -= len(data)
+            self.remoteWindowLeft -= len(data)
+            if kind:
+                self.conn.sendExtendedData(self, kind, bytes(data))
+            else:
+                self.conn.sendData(self, bytes(data))
+        if not self._waiting and self.closing:
+            self.conn.sendClose(self)
+        self._steer()
 
-    def getPeer(self) -> Any:
-        """Where the client is."""
-        return self._channel.conn.transport.getPeer()
-
-    def getHost(self) -> Any:
-        """Where the client reached us."""
-        return self._channel.conn.transport.getHost()
+    # --- producers and consumers
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Remember whom to ask to wait; only push producers are served."""
+        """Pause C{producer} while the client does not read (IConsumer); only push producers are taken."""
+        if self._producer is not None:
+            raise RuntimeError("a producer is registered already")
         if not streaming:
-            raise ValueError("only push producers can write to a channel")
-        self._producer = IPushProducer(producer)
-        if self._paused:
-            producer.pauseProducing()
+            raise RuntimeError("a push producer is needed")
+        self._producer = producer
+        self._producer_paused = False
+        self._steer()
 
     def unregisterProducer(self) -> None:
-        """Forget the producer."""
+        """Forget the producer (IConsumer)."""
         self._producer = None
 
-    def pause(self) -> None:
-        """The window is shut."""
-        self._paused = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
+    def _steer(self) -> None:
+        producer = self._producer
+        if producer is None:
+            return
+        enough = self._waiting_size >= ENOUGH
+        if enough and not self._producer_paused:
+            self._producer_paused = True
+            producer.pauseProducing()
+        elif not self._waiting and self._producer_paused:
+            self._producer_paused = False
+            producer.resumeProducing()
 
-    def resume(self) -> None:
-        """The window is open."""
+    def pauseProducing(self) -> None:
+        """Grant the client no more window (IPushProducer)."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """Grant the client what was taken meanwhile (IPushProducer)."""
         self._paused = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
+        self._grant()
+
+    def stopProducing(self) -> None:
+        """Close the channel (IPushProducer)."""
+        self.loseConnection()
+
+    def _grant(self) -> None:
+        if not self._paused and self._received > self.localWindowSize // 2 and not self._ended:
+            received, self._received = self._received, 0
+            self.conn.adjustWindow(self, received)

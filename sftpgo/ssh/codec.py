@@ -38,6 +38,10 @@ class Malformed(ValueError):
     """The packet is shorter than what it announces."""
 
 
+class Unsupported(Exception):
+    """A request of an unknown type or extension."""
+
+
 class Reader:
     """A cursor over one packet's fields, first to last."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from sftpgo.ssh import codec
-from sftpgo.ssh.codec import Reader
+from sftpgo.ssh.codec import Reader, Unsupported
 from sftpgo.ssh.interfaces import (
     IDirectoryReader,
     IExtendedSFTPFile,
@@ -30,11 +31,9 @@ MAX_HANDLES = 1000
 #: Entries in the answer to one READDIR.
 ENTRIES_PER_READDIR = 128
 
+_HANDLE = Struct(">L")
+
 Reply = bytes | Deferred[bytes]
-
-
-class Unsupported(Exception):
-    """A request of an unknown type or extension."""
 
 
 @attrs.define(eq=False)
@@ -71,7 +70,8 @@ class Requests:
     def __init__(self, files: Any) -> None:
         self._files = ISFTPServer(files)
         self._extended = IExtendedSFTPServer(files, None)
-        self._handles: dict[bytes, Any] = {}
+        #: What is open, by the number that stands in the handle.
+        self.handles: dict[int, Any] = {}
         self._last_handle = 0
 
     def extensions(self) -> list[tuple[bytes, bytes]]:
@@ -102,8 +102,8 @@ class Requests:
 
     def abandon(self) -> None:
         """Close what the client left open; one that fails does not keep the others from being closed."""
-        handles = list(self._handles.values())
-        self._handles.clear()
+        handles = list(self.handles.values())
+        self.handles.clear()
         for handle in handles:
             end = getattr(handle, "abort", handle.close)
             maybeDeferred(end).addErrback(lambda f: self._log.failure("Closing a left handle failed", failure=f))
@@ -112,22 +112,25 @@ class Requests:
 
     def _open_handle(self, request_id: int, target: Any) -> bytes:
         self._last_handle += 1
-        handle = b"%x" % self._last_handle
-        self._handles[handle] = target
-        return codec.reply(codec.HANDLE, request_id, codec.string(handle))
+        self.handles[self._last_handle] = target
+        return codec.reply(codec.HANDLE, request_id, codec.string(_HANDLE.pack(self._last_handle)))
+
+    def _opened(self, handle: bytes) -> Any:
+        number = _HANDLE.unpack(handle)[0] if len(handle) == _HANDLE.size else 0
+        return self.handles.get(number)
 
     def _check_room(self) -> None:
-        if len(self._handles) >= MAX_HANDLES:
+        if len(self.handles) >= MAX_HANDLES:
             raise SFTPError(codec.FAILURE, "Too many open handles")
 
     def _file(self, handle: bytes) -> Any:
-        target = self._handles.get(handle)
+        target = self._opened(handle)
         if target is None or isinstance(target, _OpenDirectory):
             raise SFTPError(codec.FAILURE, "Invalid handle")
         return target
 
     def _directory(self, handle: bytes) -> _OpenDirectory:
-        target = self._handles.get(handle)
+        target = self._opened(handle)
         if not isinstance(target, _OpenDirectory):
             raise SFTPError(codec.FAILURE, "Invalid handle")
         return target
@@ -143,9 +146,11 @@ class Requests:
 
     def close(self, request_id: int, packet: Reader) -> Reply:
         """CLOSE (6.3): the handle is gone afterwards, whatever its end says."""
-        target = self._handles.pop(packet.string(), None)
+        handle = packet.string()
+        target = self._opened(handle)
         if target is None:
             raise SFTPError(codec.FAILURE, "Invalid handle")
+        del self.handles[_HANDLE.unpack(handle)[0]]
         return _done(request_id, target.close())
 
     def read(self, request_id: int, packet: Reader) -> Reply:

@@ -1,4 +1,4 @@
-"""The SFTP server's framing, order and answers, as scripts of bytes."""
+"""The SFTP session's framing, order and answers, as scripts of bytes on a stream."""
 
 from __future__ import annotations
 
@@ -8,14 +8,60 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.conch.interfaces import ISFTPFile, ISFTPServer
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from sftpgo.avatars.sftp import UserSFTPServer
 from sftpgo.ssh import codec
-from sftpgo.ssh.sftp import MAX_PACKET, REPLIES_IN_FLIGHT, SFTPServer
+from sftpgo.ssh.buffers import Buffers, ByteQueue
+from sftpgo.ssh.sftp import BYTES_IN_FLIGHT, MAX_PACKET, REQUESTS_IN_FLIGHT, SFTPSession
 from tests.doubles import make_filesystem
+
+
+class Stream:
+    """A byte stream without a channel: what is put in, and what comes out."""
+
+    def __init__(self) -> None:
+        buffers = Buffers()
+        self.incoming = ByteQueue(buffers.incoming, 10)
+        self.outgoing = ByteQueue(buffers.outgoing, 10, 64)
+        self.ended = False
+        self.status: int | None = None
+        self.stuck = False
+        self.sent = b""
+        self.handler: SFTPSession | None = None
+
+    def consume(self, size: int) -> None:
+        self.incoming.head += size
+
+    def finish(self, status: int) -> None:
+        self.status = status
+
+    def wake(self) -> None:
+        self.run()
+
+    def run(self) -> None:
+        more = True
+        while more:
+            more = self.handler.serve()
+            if self.stuck:
+                return
+            self.sent += bytes(self.outgoing.view[self.outgoing.head : self.outgoing.tail])
+            self.outgoing.clear()
+
+    def put(self, data: bytes) -> None:
+        self.incoming.append(data)
+        self.run()
+
+    def take(self) -> list[tuple[int, int, bytes]]:
+        sent, self.sent = self.sent, b""
+        return replies(sent)
+
+
+def session(files) -> tuple[Stream, SFTPSession]:
+    stream = Stream()
+    stream.handler = SFTPSession(stream, files)
+    return stream, stream.handler
 
 
 def replies(data: bytes) -> list[tuple[int, int, bytes]]:
@@ -100,15 +146,11 @@ class ProtocolTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.files = SlowFiles()
-        self.server = SFTPServer(self.files)
-        self.transport = StringTransport()
-        self.server.makeConnection(self.transport)
+        self.stream, self.server = session(self.files)
 
     def ask(self, data: bytes):
-        self.server.dataReceived(data)
-        answer = replies(self.transport.value())
-        self.transport.clear()
-        return answer
+        self.stream.put(data)
+        return self.stream.take()
 
     def open(self) -> bytes:
         ((kind, _id, rest),) = self.ask(request(codec.OPEN, 1, b"f", codec.OPEN_READ, 0))
@@ -117,8 +159,8 @@ class ProtocolTests(SynchronousTestCase):
 
     def test_version(self) -> None:
         """INIT is answered with version 3 and without extensions nobody serves."""
-        self.server.dataReceived(struct.pack(">LBL", 5, codec.INIT, 6))
-        answer = self.transport.value()
+        self.stream.put(struct.pack(">LBL", 5, codec.INIT, 6))
+        answer = self.stream.sent
         self.assertEqual(answer[4:9], struct.pack(">BL", codec.VERSION, 3))
         self.assertIn(b"limits@openssh.com", answer)
         self.assertNotIn(b"posix-rename@openssh.com", answer)
@@ -155,13 +197,13 @@ class ProtocolTests(SynchronousTestCase):
     def test_too_long(self) -> None:
         """A length that cannot be closes the channel: there is no next packet to find."""
         self.ask(struct.pack(">L", MAX_PACKET + 1) + b"\1")
-        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.stream.status, 1)
 
     def test_empty_and_without_id(self) -> None:
         for data in (struct.pack(">LB", 0, 0), struct.pack(">LBB", 2, codec.REMOVE, 0)):
             self.setUp()
             self.assertEqual(self.ask(data), [])
-            self.assertTrue(self.transport.disconnecting)
+            self.assertEqual(self.stream.status, 1)
 
     def test_plain_directory(self) -> None:
         """The iterator that Conch's interface asks of openDirectory is served too."""
@@ -180,7 +222,7 @@ class ProtocolTests(SynchronousTestCase):
             self.assertEqual(self.ask(request(codec.READ, request_id, handle, 0, 0, 10)), [])
         self.files.file.pending[2].callback(b"third")
         self.files.file.pending[0].callback(b"first")
-        self.assertEqual([reply[1] for reply in replies(self.transport.value())], [12, 10])
+        self.assertEqual([reply[1] for reply in self.stream.take()], [12, 10])
 
     def test_others_wait_their_turn(self) -> None:
         """A CLOSE and a REMOVE behind a WRITE run after it, in order."""
@@ -190,44 +232,51 @@ class ProtocolTests(SynchronousTestCase):
         self.assertFalse(self.files.file.closed)
         self.assertEqual(self.files.removed, [])
         self.files.file.pending[0].callback(None)
-        self.assertEqual([reply[1] for reply in replies(self.transport.value())], [2, 3, 4])
+        self.assertEqual([reply[1] for reply in self.stream.take()], [2, 3, 4])
         self.assertTrue(self.files.file.closed)
 
     def test_bounded(self) -> None:
-        """No more than REPLIES_IN_FLIGHT reads are under way, whatever is pipelined."""
+        """No more reads are under way than their number and their bytes allow, whatever is pipelined."""
         handle = self.open()
-        for request_id in range(3 * REPLIES_IN_FLIGHT):
+        for request_id in range(3 * REQUESTS_IN_FLIGHT):
             self.ask(request(codec.READ, request_id, handle, 0, 0, 10))
-        self.assertEqual(len(self.files.file.pending), REPLIES_IN_FLIGHT)
-        for number in range(3 * REPLIES_IN_FLIGHT):
+        under_way = len(self.files.file.pending)
+        self.assertGreater(under_way, 1)
+        self.assertLessEqual(under_way, REQUESTS_IN_FLIGHT)
+        self.assertLessEqual(under_way * 255 * 1024, BYTES_IN_FLIGHT)
+        for number in range(3 * REQUESTS_IN_FLIGHT):
             self.files.file.pending[number].callback(b"x")
-        self.assertEqual(len(replies(self.transport.value())), 3 * REPLIES_IN_FLIGHT)
+        self.assertEqual(len(self.stream.take()), 3 * REQUESTS_IN_FLIGHT)
 
-    def test_paused(self) -> None:
-        """While replies cannot leave, requests are not read."""
-        self.server.pauseProducing()
-        self.assertEqual(self.ask(request(codec.REMOVE, 1, b"x")), [])
-        self.assertEqual(self.files.removed, [])
-        self.server.resumeProducing()
-        self.assertEqual(self.files.removed, [b"x"])
+    def test_no_room(self) -> None:
+        """While replies cannot leave, requests are not read; all are served when there is room."""
+        self.stream.stuck = True
+        wanted = 60_000
+        self.ask(b"".join(request(codec.REMOVE, number, b"x") for number in range(wanted)))
+        self.assertLess(len(self.files.removed), wanted)
+        self.assertGreater(len(self.stream.incoming), 100_000)
+        self.stream.stuck = False
+        self.stream.run()
+        self.assertEqual([reply[1] for reply in self.stream.take()], list(range(wanted)))
 
     def test_end_of_input(self) -> None:
         """After EOF what was asked is answered, then the channel closes."""
         handle = self.open()
         self.ask(request(codec.READ, 2, handle, 0, 0, 10))
-        self.server.readConnectionLost()
-        self.assertFalse(self.transport.disconnecting)
+        self.stream.ended = True
+        self.stream.run()
+        self.assertIsNone(self.stream.status)
         self.files.file.pending[0].callback(b"x")
-        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.stream.status, 0)
 
     def test_lost_connection(self) -> None:
         """Handles left open are closed; late results go nowhere."""
         handle = self.open()
         self.ask(request(codec.READ, 2, handle, 0, 0, 10))
-        self.server.connectionLost()
+        self.server.closed()
         self.assertTrue(self.files.file.closed)
         self.files.file.pending[0].callback(b"late")
-        self.assertEqual(self.transport.value(), b"")
+        self.assertEqual(self.stream.take(), [])
 
 
 class AnyBytesTests(SynchronousTestCase):
@@ -254,13 +303,11 @@ class AnyBytesTests(SynchronousTestCase):
     @given(st.lists(st.tuples(kinds, bodies), max_size=12), st.integers(1, 50))
     @settings(max_examples=300, deadline=None)
     def test_one_reply_each(self, packets: list[tuple[int, bytes]], step: int) -> None:
-        server = SFTPServer(self.files)
-        transport = StringTransport()
-        server.makeConnection(transport)
+        stream, server = session(self.files)
         packets = [(kind, body) for kind, body in packets if kind != codec.INIT]
-        stream = b"".join(codec.reply(kind, number, body) for number, (kind, body) in enumerate(packets))
-        for start in range(0, len(stream), step):
-            server.dataReceived(stream[start : start + step])
-        server.connectionLost()
-        self.assertEqual([reply[1] for reply in replies(transport.value())], list(range(len(packets))))
+        data = b"".join(codec.reply(kind, number, body) for number, (kind, body) in enumerate(packets))
+        for start in range(0, len(data), step):
+            stream.put(data[start : start + step])
+        server.closed()
+        self.assertEqual([reply[1] for reply in stream.take()], list(range(len(packets))))
         self.assertEqual(self.flushLoggedErrors(), [])

@@ -1,0 +1,142 @@
+"""Byte queues over pooled buffers: how data waits without being copied for each packet."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+_EMPTY = bytearray()
+
+
+class BufferPool:
+    """Buffers of one size that are used again.
+
+    @ivar size: of each buffer, in bytes.
+    """
+
+    def __init__(self, size: int, keep: int) -> None:
+        self.size = size
+        self._keep = keep
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        """A buffer with anything in it."""
+        return self._free.pop() if self._free else bytearray(self.size)
+
+    def give(self, buffer: bytearray) -> None:
+        """Take a buffer back; one that has grown, and one more than is kept, is let go."""
+        if len(self._free) < self._keep and len(buffer) == self.size:
+            self._free.append(buffer)
+
+
+class ByteQueue:
+    """Bytes that wait between C{head} and C{tail} of a buffer; a queue that is empty holds no buffer.
+
+    The fields are for the hot paths of this package to use in place: they read C{data} or C{view} between C{head} and
+    C{tail}, write from C{tail} on after L{reserve}, and move the two marks themselves.
+
+    @ivar margin: bytes kept free before the first one that waits, for headers to be built in place.
+    @ivar trailer: bytes kept free after the last one, for padding.
+    """
+
+    __slots__ = ("_pool", "data", "head", "margin", "tail", "trailer", "view")
+
+    def __init__(self, pool: BufferPool, margin: int = 0, trailer: int = 0) -> None:
+        self._pool = pool
+        self.margin = margin
+        self.trailer = trailer
+        self.data = _EMPTY
+        self.view = memoryview(_EMPTY)
+        self.head = margin
+        self.tail = margin
+
+    def __len__(self) -> int:
+        return self.tail - self.head
+
+    @property
+    def capacity(self) -> int:
+        """Bytes that fit at most without growing."""
+        return self._pool.size - self.margin - self.trailer
+
+    def reserve(self, size: int) -> bool:
+        """Make C{size} bytes from C{tail} on writable, moving what waits to the front if need be.
+
+        @return: C{False} when the buffer is too small for that.
+        """
+        if not self.data:
+            self._hold(self._pool.take())
+        limit = len(self.data) - self.trailer
+        if self.tail + size <= limit:
+            return True
+        waiting = self.tail - self.head
+        if self.margin + waiting + size > limit:
+            return False
+        self.view[self.margin : self.margin + waiting] = self.view[self.head : self.tail]
+        self.head = self.margin
+        self.tail = self.margin + waiting
+        return True
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """Put bytes at the end, into a larger buffer if need be."""
+        size = len(data)
+        self.require(size)
+        self.view[self.tail : self.tail + size] = data
+        self.tail += size
+
+    def require(self, size: int) -> None:
+        """Like L{reserve}, with a larger buffer where the pool's is too small."""
+        if self.reserve(size):
+            return
+        waiting = self.tail - self.head
+        larger = bytearray(2 * (self.margin + waiting + size + self.trailer))
+        larger[self.margin : self.margin + waiting] = self.view[self.head : self.tail]
+        self._drop()
+        self._hold(larger)
+        self.head = self.margin
+        self.tail = self.margin + waiting
+
+    def settle(self) -> None:
+        """Let the buffer go if nothing waits in it."""
+        if self.head == self.tail and self.data:
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget what waits, and let the buffer go."""
+        self._drop()
+        self.head = self.tail = self.margin
+
+    def swap_pool(self, pool: BufferPool) -> None:
+        """Take buffers of another size from now on; what waits goes along."""
+        waiting = bytes(self.view[self.head : self.tail])
+        self.clear()
+        self._pool = pool
+        if waiting:
+            self.append(waiting)
+
+    def _hold(self, buffer: bytearray) -> None:
+        self.data = buffer
+        self.view = memoryview(buffer)
+
+    def _drop(self) -> None:
+        if self.data:
+            self._pool.give(self.data)
+        self.data = _EMPTY
+        self.view = memoryview(_EMPTY)
+
+
+@define
+class Buffers:
+    """The pools of one server: connections share them, since a connection holds buffers only while it is busy.
+
+    @ivar greeting: what comes in before login: one packet of L{sftpgo.ssh.packets.LIMIT_BEFORE_LOGIN} bytes and what
+        one read adds.
+    @ivar inbox: what comes in after login: one packet of 257 KiB and what one read adds.
+    @ivar outbox: sealed packets that go out together.
+    @ivar incoming: a channel's stream as far as its handler has not taken it: a window of 2 MiB and one packet.
+    @ivar outgoing: a handler's replies: the largest READ, twice.
+    """
+
+    greeting: BufferPool = field(factory=lambda: BufferPool(64 * 1024, 16))
+    inbox: BufferPool = field(factory=lambda: BufferPool(512 * 1024, 8))
+    outbox: BufferPool = field(factory=lambda: BufferPool(576 * 1024, 8))
+    incoming: BufferPool = field(factory=lambda: BufferPool(2560 * 1024, 4))
+    outgoing: BufferPool = field(factory=lambda: BufferPool(576 * 1024, 8))

@@ -1,0 +1,154 @@
+"""The packets of one connection and the buffers they wait in, over whatever transport there is."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import Attribute, Interface, implementer
+
+from sftpgo.ssh.buffers import Buffers, ByteQueue
+from sftpgo.ssh.compression import Compressor, Decompressor
+from sftpgo.ssh.packets import PacketReader, PacketWriter
+
+OVERFULL: Final = 1024 * 1024
+"""Bytes that wait to be sent at which we stop reading: the client does not read our answers."""
+
+
+class IDirectTransport(Interface):
+    """A transport that moves bytes between its socket and its protocol's own queues.
+
+    Its protocol provides L{IDirectProtocol}.
+    """
+
+    def sendQueued() -> bool:
+        """Send from the outbox now; C{True} if all went out.  What did not goes out when the socket takes it."""
+
+    def sendSoon() -> None:
+        """Send from the outbox before the reactor waits again."""
+
+
+class IDirectProtocol(Interface):
+    """The protocol above an L{IDirectTransport}."""
+
+    inbox: ByteQueue = Attribute("What was received and not yet read.")
+    outbox: ByteQueue = Attribute("What waits to be sent.")
+
+    def received() -> None:
+        """There is more in the inbox."""
+
+    def drained() -> None:
+        """The outbox has been sent; there is room for more."""
+
+
+class Watcher(Protocol):
+    """Whoever puts packets in."""
+
+    def drained(self) -> None:
+        """There is room again."""
+
+
+@implementer(IPushProducer)
+class Link:
+    """Both directions of one connection.
+
+    A transport that provides L{IDirectTransport} sends from C{outbox} itself; any other is written to, and tells us by
+    pausing us when it has enough.
+
+    @ivar inbox: bytes received and not yet read.
+    @ivar outbox: sealed packets.
+    @ivar blocked: the transport wants no more for now.
+    @ivar batching: packets gather in the outbox until L{flush}.
+    @ivar compressor: once compression has started.
+    @ivar decompressor: likewise.
+    """
+
+    def __init__(self, buffers: Buffers, transport: Any, watcher: Watcher) -> None:
+        self.inbox = ByteQueue(buffers.greeting)
+        self.outbox = ByteQueue(buffers.outbox)
+        self.reader = PacketReader()
+        self.writer = PacketWriter()
+        self.compressor: Compressor | None = None
+        self.decompressor: Decompressor | None = None
+        self.blocked = False
+        self.batching = False
+        self._transport = transport
+        self._watcher = watcher
+        self._closed = False
+        self._direct = IDirectTransport.providedBy(transport)
+        if not self._direct:
+            transport.registerProducer(self, True)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether so much waits to be sent that nothing more should be read."""
+        return self.outbox.tail - self.outbox.head > OVERFULL
+
+    def send(self, kind: int, payload: bytes) -> None:
+        """Seal a message, however full the outbox is, and see that it goes out."""
+        if self.compressor is not None:
+            packed = self.compressor.compress(bytes((kind,)) + payload)
+            kind, payload = packed[0], packed[1:]
+        outbox = self.outbox
+        size = self.writer.size(1 + len(payload))
+        outbox.require(size)
+        self.writer.write(kind, payload, outbox.view[outbox.tail : outbox.tail + size])
+        outbox.tail += size
+        if not self.batching:
+            self.send_soon()
+
+    def send_clear(self, data: bytes) -> None:
+        """Send bytes that are no packet: our version."""
+        self.outbox.append(data)
+        self.send_soon()
+
+    def send_soon(self) -> None:
+        """See that the outbox goes out."""
+        if self._direct:
+            self._transport.sendSoon()
+        else:
+            self.flush()
+
+    def flush(self) -> bool:
+        """Send what waits; whether the transport took all of it and wants more."""
+        if self._direct:
+            return bool(self._transport.sendQueued())
+        outbox = self.outbox
+        # A transport that has paused us is written to all the same once we are closing: there is no later.
+        if outbox.tail != outbox.head and (not self.blocked or self._closed):
+            data = bytes(outbox.view[outbox.head : outbox.tail])
+            outbox.clear()
+            self._transport.write(data)
+        return not self.blocked
+
+    def close(self) -> None:
+        """Nothing more will be sent after what waits."""
+        if self._closed:
+            return
+        self._closed = True
+        self.flush()
+        if not self._direct:
+            # The transport would wait for a producer that it has paused.
+            self._transport.unregisterProducer()
+        self._transport.loseConnection()
+
+    def lost(self) -> None:
+        """The connection is gone: let the buffers go."""
+        self._closed = True
+        self.blocked = True
+        self.inbox.clear()
+        self.outbox.clear()
+
+    def pauseProducing(self) -> None:
+        """The transport has enough (IPushProducer)."""
+        self.blocked = True
+
+    def resumeProducing(self) -> None:
+        """The transport has room again (IPushProducer)."""
+        self.blocked = False
+        if self.flush():
+            self._watcher.drained()
+
+    def stopProducing(self) -> None:
+        """The transport is gone (IPushProducer)."""
+        self.blocked = True

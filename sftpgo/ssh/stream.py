@@ -1,0 +1,303 @@
+"""The byte stream of a channel, served in place: what SFTP runs on.
+
+Data is decrypted straight into the stream's incoming queue, and replies are built straight into its outgoing queue,
+with room around them for the header and the padding of the packet they will travel in.  No part of a file is ever a
+Python object.
+
+A L{StreamHandler} reads C{incoming} between C{head} and C{tail}, and says how far it got with L{ByteStream.consume}.
+It writes a reply of at most so many bytes at C{outgoing.tail} after C{outgoing.reserve(size)}, and then moves C{tail}.
+When C{reserve} returns C{False} it stops and returns C{True} from L{StreamHandler.serve}: it is called again when
+there is room.  That is the back-pressure, both ways: what the handler does not consume is not granted again to the
+client's window.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from sftpgo.ssh.buffers import Buffers, ByteQueue
+from sftpgo.ssh.fields import uint32
+from sftpgo.ssh.link import Link
+from sftpgo.ssh.packets import MINIMAL_PADDING, PROTOCOL_ERROR, SEQUENCE_MASK, PacketError, PacketReader, unpad
+
+MSG_WINDOW_ADJUST: Final = 93
+MSG_CHANNEL_DATA: Final = 94
+
+HEADER: Final = 10
+"""Bytes before a channel's data in a plain packet: padding length, message number, channel, length of the data."""
+
+TRAILER: Final = 64
+"""Bytes after a channel's data in a plain packet that padding may take."""
+
+GATHER: Final = 128 * 1024
+"""Sealed bytes that are sent together at least, if there are as many."""
+
+DUE: Final = 192 * 1024
+"""Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
+
+TURN: Final = 384 * 1024
+"""Bytes, both ways together, that one stream is served before the others have their turn."""
+
+_get_header = struct.Struct(">BBLL").unpack_from
+_put_header = struct.Struct(">BBLL").pack_into
+
+
+class StreamHandler(Protocol):
+    """What serves a stream: one for each channel."""
+
+    def serve(self) -> bool:
+        """Take what is in C{stream.incoming}, put replies into C{stream.outgoing}.
+
+        Called when bytes have come, when there is room again, after L{ByteStream.wake}, and when the client has sent
+        its last byte (C{stream.ended}); then the handler calls L{ByteStream.finish} once it has no more to say.
+
+        @return: C{True} when it stopped for want of room in C{stream.outgoing} and has more to do.
+        """
+
+    def closed(self) -> None:
+        """The channel is gone, whyever: let go of everything.  Called once; nothing is called after it."""
+
+
+class ByteStream:
+    """Both directions of one channel.
+
+    @ivar incoming: what the client has sent and the handler has not taken.
+    @ivar outgoing: what the handler wants to be sent.
+    @ivar ended: the client will send no more.
+    @ivar window: bytes that the client may still send.
+    """
+
+    def __init__(self, channel: Any, buffers: Buffers, window: int, schedule: Callable[[], None]) -> None:
+        self._channel = channel
+        self._transport = channel.conn.transport
+        self._link: Link = self._transport.link
+        self._schedule = schedule
+        self._local = channel.id
+        self._remote = channel.conn.channelsToRemoteChannel[channel]
+        self._largest = channel.remoteMaxPacket
+        self.incoming = ByteQueue(buffers.incoming, HEADER)
+        self.outgoing = ByteQueue(buffers.outgoing, HEADER, TRAILER)
+        self.window = channel.localWindowLeft
+        self._full_window = window
+        self._consumed = 0
+        self.ended = False
+        self._exit: int | None = None
+        self._serving = False
+        self._gone = False
+        self._handler: StreamHandler | None = None
+        self._largest = min(self._largest, buffers.outgoing.size // 2)
+
+    def start(self, handler: StreamHandler) -> None:
+        """Serve the stream by C{handler} from now on, with the whole window."""
+        self._handler = handler
+        grant = self._full_window - self.window
+        if grant > 0:
+            self._grant(grant)
+
+    # --- from the client
+
+    def open_packet(self, reader: PacketReader, view: memoryview, head: int) -> bytes | None:
+        """Open the packet that is complete at C{head} straight into the stream, if it is data of this channel.
+
+        @return: the payload of any other message; C{None} when it was ours.
+        """
+        incoming = self.incoming
+        length = reader.length
+        if not incoming.reserve(length):
+            return reader.payload(view, head)
+        tail = incoming.tail
+        start = tail - HEADER
+        into = incoming.view
+        # The packet's header lands on the last bytes of what waits already; they are put back.
+        covered = bytes(into[start:tail])
+        try:
+            reader.open(view, head, into[start : start + length])
+            padding, kind, channel, size = _get_header(incoming.data, start)
+            if (
+                kind == MSG_CHANNEL_DATA
+                and channel == self._local
+                and HEADER + size + padding == length
+                and padding >= MINIMAL_PADDING
+            ):
+                self._count(size)
+                incoming.tail = tail + size
+                return None
+            return unpad(into[start : start + length])
+        finally:
+            into[start:tail] = covered
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much has come that it should be served before more is read."""
+        return self.incoming.tail - self.incoming.head >= DUE
+
+    def append(self, data: bytes) -> None:
+        """Take data that came by another way: a packet with padding to spare, or compressed."""
+        self._count(len(data))
+        self.incoming.append(data)
+
+    def _count(self, size: int) -> None:
+        if size > self.window:
+            raise PacketError(PROTOCOL_ERROR, "more data than the window allows")
+        self.window -= size
+
+    def end(self) -> None:
+        """The client has sent its last byte."""
+        self.ended = True
+        self.run()
+
+    def consume(self, size: int) -> None:
+        """Drop so many bytes from the front of C{incoming}: they are granted to the client again."""
+        incoming = self.incoming
+        self._consumed += size
+        incoming.head += size
+        if incoming.head == incoming.tail:
+            incoming.head = incoming.tail = HEADER
+
+    # --- to the client
+
+    def wake(self) -> None:
+        """Have the handler served soon: something it waited for has come."""
+        self._schedule()
+
+    def finish(self, status: int) -> None:
+        """Close the channel with this exit status when all in C{outgoing} has been sent."""
+        self._exit = status
+        if not self._serving:
+            self.run()
+
+    def run(self) -> None:
+        """Serve and send until there is nothing to do, something is full, or others should have their turn."""
+        if self._serving or self._gone or self._handler is None:
+            return
+        self._serving = True
+        try:
+            self._run(self._handler)
+        finally:
+            self._serving = False
+        # Serving may have closed the channel.
+        if self.is_gone():
+            self._drop()
+
+    def is_gone(self) -> bool:
+        """Whether the channel is closed."""
+        return self._gone
+
+    def _run(self, handler: StreamHandler) -> None:
+        served = 0
+        more = True
+        while more and not self._gone:
+            consumed, waiting = self._consumed, len(self.outgoing)
+            more = handler.serve()
+            done = self._consumed - consumed + len(self.outgoing) - waiting
+            served += done
+            if not self._pump(more) or not done:
+                break
+            if more and served >= TURN:
+                self._schedule()
+                break
+        if self._gone:
+            return
+        if self._consumed > self._full_window // 2:
+            self._grant(self._consumed)
+            self._consumed = 0
+        if self._exit is not None and not len(self.outgoing):
+            status, self._exit = self._exit, None
+            self._channel.finish(status)
+        else:
+            self.incoming.settle()
+            self.outgoing.settle()
+
+    def _grant(self, size: int) -> None:
+        self.window += size
+        self._transport.sendPacket(MSG_WINDOW_ADJUST, uint32(self._remote) + uint32(size))
+
+    def _pump(self, more: bool) -> bool:
+        """Seal the outgoing bytes into packets.
+
+        @param more: more will come at once: a rest that does not fill a packet is kept for it.
+        @return: C{False} when the window, the transport or a key exchange is in the way.
+        """
+        outgoing, channel, link = self.outgoing, self._channel, self._link
+        if not self._transport.sending:
+            return False
+        if link.compressor is not None:
+            return self._pump_copies()
+        outbox, writer, largest, window = link.outbox, link.writer, self._largest, channel.remoteWindowLeft
+        seal, tag, sequence = writer.cipher.seal, writer.cipher.tag, writer.sequence
+        padding_of_largest = writer.padding(HEADER - 1 + largest)
+        # This loop is the whole cost of a download: it has no calls that can be left out.
+        data, view = outgoing.data, outgoing.view
+        first = head = outgoing.head
+        tail = outgoing.tail
+        packets = 0
+        free = True
+        while head < tail:
+            size = tail - head
+            if size > largest:
+                size = largest
+            elif more:
+                break
+            size = min(size, window)
+            padding = padding_of_largest if size == largest else writer.padding(HEADER - 1 + size)
+            end = head + size
+            total = size + padding + tag + HEADER + 4
+            if not size or not (outbox.reserve(total) or (link.flush() and outbox.reserve(total))):
+                free = False
+                break
+            start = head - HEADER
+            stop = end + padding
+            _put_header(data, start, padding, MSG_CHANNEL_DATA, self._remote, size)
+            covered = bytes(view[end:stop])
+            view[end:stop] = writer.random(padding)
+            to = outbox.tail
+            seal(view[start:stop], sequence, outbox.view[to : to + total])
+            view[end:stop] = covered
+            outbox.tail = to + total
+            sequence = (sequence + 1) & SEQUENCE_MASK
+            packets += 1
+            window -= size
+            head = end
+        writer.count(packets, head - first)
+        channel.remoteWindowLeft = window
+        outgoing.head = head
+        if head == tail:
+            outgoing.head = outgoing.tail = HEADER
+        if free and outbox.tail - outbox.head >= GATHER:
+            free = link.flush()
+        elif not link.batching:
+            link.send_soon()
+        return free
+
+    def _pump_copies(self) -> bool:
+        """Send the outgoing bytes as ordinary messages, which are compressed."""
+        outgoing, channel = self.outgoing, self._channel
+        while len(outgoing):
+            if self._link.blocked or self._link.overfull:
+                return False
+            size = min(len(outgoing), self._largest, channel.remoteWindowLeft)
+            if not size:
+                return False
+            data = bytes(outgoing.view[outgoing.head : outgoing.head + size])
+            self._transport.sendPacket(MSG_CHANNEL_DATA, uint32(self._remote) + uint32(size) + data)
+            channel.remoteWindowLeft -= size
+            outgoing.head += size
+        outgoing.head = outgoing.tail = HEADER
+        return True
+
+    def closed(self) -> None:
+        """The channel is gone."""
+        if self._gone:
+            return
+        self._gone = True
+        handler, self._handler = self._handler, None
+        if not self._serving:
+            self._drop()
+        if handler is not None:
+            handler.closed()
+
+    def _drop(self) -> None:
+        self.incoming.clear()
+        self.outgoing.clear()
