@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from twisted.copyright import version as twisted_version
 from twisted.internet import main, tcp
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorFDSet
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import implementer
 
 from sftpgo.ssh.link import IDirectProtocol, IDirectTransport
@@ -130,7 +131,7 @@ def is_supported(reactor: Any) -> bool:
     """Whether L{DirectPort} works with this reactor and the Twisted that is installed."""
     first, beyond = TESTED
     major, minor = twisted_version.split(".")[:2]
-    return bool(IReactorFDSet.providedBy(reactor)) and first <= (int(major), int(minor)) < beyond
+    return isinstance(reactor, PosixReactorBase) and first <= (int(major), int(minor)) < beyond
 
 
 def listen(

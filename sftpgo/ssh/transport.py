@@ -48,6 +48,7 @@ class ServerTransport(conch.SSHServerTransport):
     @ivar phase: how far the login is.
     @ivar handshake: the key exchanges.
     @ivar sending: messages of services can be sent now: no key exchange is in the way, we are not closing.
+    @ivar leave: called when the client has logged in or is gone: L{sftpgo.ssh.admission.Ticket.leave}.
     @ivar sink: the stream that data is expected for: it is decrypted straight into it.
     """
 
@@ -56,9 +57,10 @@ class ServerTransport(conch.SSHServerTransport):
     transport: Any
     service: Any = None
 
-    def __init__(self, settings: Settings, clock: IReactorTime) -> None:
+    def __init__(self, settings: Settings, clock: IReactorTime, leave: Callable[[], None] = _nothing) -> None:
         self.settings = settings
         self.clock = clock
+        self.leave = leave
         self.ourVersionString = settings.version
         # Conch's factory looks at it; the offer is made from the settings.
         self.supportedKeyExchanges = []
@@ -97,6 +99,7 @@ class ServerTransport(conch.SSHServerTransport):
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Stop the service, log out, let go of everything; each whatever the others raise."""
         self.connected = 0
+        self.leave()
         self._end()
         if self._close_timer is not None and self._close_timer.active():
             self._close_timer.cancel()
@@ -337,6 +340,7 @@ class ServerTransport(conch.SSHServerTransport):
         if self.phase is Phase.OPEN:
             if self._login_deadline is not None and self._login_deadline.active():
                 self._login_deadline.cancel()
+            self.leave()
             self.link.reader.limit = packets.LIMIT
             self.link.inbox.swap_pool(self.settings.buffers.inbox)
         super().setService(service)

@@ -284,7 +284,7 @@ class KeyExchangeTests(SynchronousTestCase):
         }
         for kex, payloads in values.items():
             for payload in payloads:
-                client = Client()
+                client = Client(algorithms=choose_algorithms(kex=[kex.decode()]))
                 client.begin(kex=(kex,))
                 client.send(30, payload)
                 self.assertTrue(client.closed, (kex, payload[:50]))
@@ -348,11 +348,9 @@ class KeyExchangeTests(SynchronousTestCase):
         client.log_in()
         client.server.sendKexInit()
         client.kinds()
-        sent = 0
-        while not client.closed:
+        for _ in range(1100):
             client.server.sendPacket(99, bytes(4))
-            sent += 1
-        self.assertLess(sent, 1100)
+        self.assertTrue(client.closed)
         client = Client()
         client.log_in()
         client.server.sendKexInit()
@@ -478,16 +476,16 @@ class LimitTests(SynchronousTestCase):
         """K14: bytes stay where they were put until the packet is complete."""
         client = Client()
         service = client.log_in()
-        packet = client.packet(94, bytes(200_000))
+        before, packet = client.packet(80), client.packet(94, bytes(200_000))
         inbox = client.server.link.inbox
-        client.send_bytes(packet[:1])
+        client.send_bytes(before + packet[:1])
         buffer, head = inbox.data, inbox.head
         for start in range(1, len(packet) - 1):
             client.send_bytes(packet[start : start + 1])
             self.assertIs(inbox.data, buffer)
-        self.assertEqual(inbox.head, head)
+        self.assertEqual((inbox.head, head), (len(before), len(before)))
         client.send_bytes(packet[-1:])
-        self.assertEqual(len(service.got), 1)
+        self.assertEqual(len(service.got), 2)
         self.assertEqual(len(inbox.data), 0)
 
     def test_answers_that_nobody_reads(self) -> None:
