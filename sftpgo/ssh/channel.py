@@ -32,6 +32,7 @@ class Channel(SSHChannel):
 
     conn: Any
     stream: ByteStream | None = None
+    _exit_status: int | None = None
     window_share = 0
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -163,10 +164,9 @@ class Channel(SSHChannel):
 
     def finish(self, status: int) -> None:
         """Send the exit status, the end of the data and the close, in this order, after all that waits."""
-        self._send()
-        self.conn.sendRequest(self, b"exit-status", uint32(status))
-        self.conn.sendEOF(self)
-        self.loseConnection()
+        if not self.closing:
+            self._exit_status = status
+            self.loseConnection()
 
     def _send(self) -> None:
         transport = self.conn.transport
@@ -185,6 +185,10 @@ class Channel(SSHChannel):
             else:
                 self.conn.sendData(self, bytes(data))
         if not self._waiting and self.closing:
+            status, self._exit_status = self._exit_status, None
+            if status is not None and not self.localClosed:
+                self.conn.sendRequest(self, b"exit-status", uint32(status))
+                self.conn.sendEOF(self)
             self.conn.sendClose(self)
         self._steer()
 

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from sftpgo.ssh.admission import Admission, Limits, Ticket
 from sftpgo.ssh.connection import Connection
 from sftpgo.ssh.interfaces import IAuthenticationEvents
 from sftpgo.ssh.settings import Settings
@@ -19,6 +20,9 @@ from sftpgo.ssh.transport import ServerTransport
 from sftpgo.ssh.userauth import UserAuthServer
 
 DEFAULT_MAX_AUTH_TRIES = 6
+
+#: Connections of one address that may be in their login at once.
+_STRANGERS_OF_ONE = 10
 
 
 class CountedTransport(ServerTransport):
@@ -31,17 +35,23 @@ class CountedTransport(ServerTransport):
     factory: Any
     userauth: Any = None
     reason = ""
-    _counted = False
+    _ticket: Ticket | None = None
 
     def connectionMade(self) -> None:
-        """Enter, if there is room for one more that is not logged in."""
-        if not self.factory.admit():
-            self.transport.abortConnection()
+        """Enter, if there is room for one more stranger."""
+        self._ticket = self.factory.admission.enter(_address_of(self.transport))
+        if self._ticket is None:
             self.connected = 0
+            self.transport.abortConnection()
             return
-        self._counted = True
         self.factory.transports.add(self)
         super().connectionMade()
+
+    def setService(self, service: Any) -> None:
+        """Leave the strangers with the login."""
+        if self._ticket is not None and hasattr(self, "avatar"):
+            self._ticket.leave()
+        super().setService(service)
 
     def sendDisconnect(self, reason: int, desc: bytes) -> None:
         """Remember the reason."""
@@ -50,8 +60,9 @@ class CountedTransport(ServerTransport):
 
     def connectionLost(self, reason: Failure | None = connectionDone) -> None:
         """Leave, and tell of the end."""
-        if not self._counted:
+        if self._ticket is None:
             return
+        self._ticket.leave()
         self.factory.transports.discard(self)
         authenticated = hasattr(self, "avatar")
         try:
@@ -69,7 +80,8 @@ class ServerFactory(SSHFactory):
     @param settings: version, algorithms, deadlines and limits of the wire.
     @param login_banner: text shown before authentication, or nothing.
     @param max_auth_tries: 0 for L{DEFAULT_MAX_AUTH_TRIES}, negative for no limit.
-    @param max_unauthenticated: connections that may be in their login at the same time.
+    @param max_unauthenticated: connections that may be in their login at the same time, ten of them from one address;
+        from the half of it on, some are refused at random.
     """
 
     noisy = False
@@ -95,18 +107,15 @@ class ServerFactory(SSHFactory):
         self.settings = settings
         self.login_banner = login_banner
         self.max_auth_tries = None if max_auth_tries < 0 else max_auth_tries or DEFAULT_MAX_AUTH_TRIES
-        self.max_unauthenticated = max_unauthenticated
+        self.admission = Admission(
+            Limits(max_unauthenticated, min(max_unauthenticated, _STRANGERS_OF_ONE), max_unauthenticated // 2)
+        )
         self.transports: set[Any] = set()
         self.services = {b"ssh-userauth": UserAuthServer, b"ssh-connection": Connection}
 
     def protocol(self) -> CountedTransport:
         """One connection (L{SSHFactory.buildProtocol} adds the factory)."""
         return CountedTransport(self.settings, self.clock)
-
-    def admit(self) -> bool:
-        """Whether one more connection may begin its login."""
-        waiting = sum(not hasattr(transport, "avatar") for transport in self.transports)
-        return waiting < self.max_unauthenticated
 
     def getService(self, transport: Any, service: bytes) -> Any:
         """The service asked for: authentication before the login, the connection after it."""
@@ -117,3 +126,7 @@ class ServerFactory(SSHFactory):
         if transport.userauth is None:
             transport.userauth = self.services[service]()
         return lambda: transport.userauth
+
+
+def _address_of(transport: Any) -> str:
+    return str(getattr(transport.getPeer(), "host", ""))
