@@ -81,8 +81,8 @@ class ProviderContract:
 
     async def setUp(self) -> None:
         self.provider = self.make_provider()
-        await self.provider.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.provider.stop()))
+        await self.provider.start()
 
     async def raises(self, kind: type[Exception], call: Awaitable[Any]) -> str:
         """Await it, expect this very error, and return its text."""

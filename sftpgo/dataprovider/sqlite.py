@@ -158,7 +158,7 @@ def _use_wal(connection: sqlite3.Connection, path: str) -> list[str]:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             break
         except sqlite3.OperationalError as error:
-            # SQLite does not wait for this lock by itself.
+            # In some states SQLite waits for this lock by itself, in others it answers at once.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

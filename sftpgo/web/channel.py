@@ -22,7 +22,7 @@ HEADERS_TIMEOUT = 30.0
 BODY_TIMEOUT = ANSWER_TIMEOUT = IDLE_TIMEOUT = 300.0
 
 #: Seconds in which a client may notice that its body was refused.
-_DISCARD_TIMEOUT = 2.0
+_DISCARD_TIMEOUT = 5.0
 
 
 class Channel(HTTPChannel):
@@ -51,8 +51,6 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes off the wire."""
-        if self._discarding:
-            return
         if self._deadline is None and not self._handlingRequest:
             self._within(HEADERS_TIMEOUT, self.timeoutConnection)
         super().dataReceived(data)
@@ -87,6 +85,8 @@ class Channel(HTTPChannel):
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a part of a body, or refuse a chunked one that has become too long."""
+        if self._discarding:
+            return
         super().rawDataReceived(data)
         if self._handlingRequest or not self.requests or self.transport.disconnecting:
             return
@@ -109,7 +109,6 @@ class Channel(HTTPChannel):
             self._discarding = True
             self._within(_DISCARD_TIMEOUT, self.transport.abortConnection)
             self._networkProducer.unregisterProducer()
-            self.transport.resumeProducing()
             self.transport.loseWriteConnection()
         else:
             self._within(ANSWER_TIMEOUT, self.transport.abortConnection)

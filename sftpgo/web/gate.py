@@ -108,10 +108,12 @@ def check_origin(request: Request) -> None:
 
 
 def _check_path(request: Request) -> None:
-    """Every path has one spelling; what is not UTF-8, or hides a slash, is none of ours."""
+    """Slashes are written as slashes, and one at a time; what has others, or is not UTF-8, is none of our paths."""
     try:
         unquote_to_bytes(request.path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise NoSuchPath from error
-    if b"%2f" in request.path.lower():
+    path = request.path.lower()
+    # The router would not see more than one slash at the front.
+    if not path.startswith(b"/") or path.startswith(b"//") or b"%2f" in path:
         raise NoSuchPath

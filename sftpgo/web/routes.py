@@ -36,7 +36,7 @@ class Route:
 def tree(routes: Iterable[Route], log: Log) -> IResource:
     """The resource that answers all of them, and everything else with 404 or 405."""
     app = Klein()
-    # Every path has one spelling: //api is not /api.
+    # /api//v1 is another path than /api/v1, not one to redirect to it.
     app.url_map.merge_slashes = False
     for route in routes:
         _mount(app, route, log)

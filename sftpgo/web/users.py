@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.web.server import Request
 
@@ -46,10 +45,8 @@ class Users:
         return Answer([_shown(user) for user in users])
 
     async def add(self, request: Request) -> Answer:
-        """A new account; answers what was stored."""
-        # Everything in the body but its id, which the data provider assigns.
-        user = attrs.evolve(_decoded(body.read(request), User()), id=0)
-        return Answer(_shown(await self._accounts.add(user)))
+        """A new account, whose id the data provider assigns; answers what was stored."""
+        return Answer(_shown(await self._accounts.add(_decoded(body.read(request), User()))))
 
     async def get(self, _request: Request, user_id: str) -> Answer:
         """One account."""

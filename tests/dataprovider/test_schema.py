@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from sftpgo.dataprovider import schema
@@ -75,8 +77,8 @@ FINAL = [(name, kind.lower(), needed, None) for name, kind, needed in COLUMNS]
 class Stages(TestCase):
     async def opened(self, path: str, **options: Any) -> Any:
         provider = sqlite_provider(path, **options)
-        await provider.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(provider.stop()))
+        await provider.start()
         return provider
 
     async def test_new_file(self) -> None:
@@ -127,6 +129,21 @@ class Stages(TestCase):
         self.assertEqual(layout(path), FINAL)
         for provider in providers:
             self.assertEqual(len(await provider.users(10, 0)), 2)
+
+    async def test_waits_for_who_writes_meanwhile(self) -> None:
+        """A file without a write-ahead log yet, in the middle of somebody's transaction."""
+        path = new_path(self)
+        older_file(path, STAGES[1])
+        other = sqlite3.connect(path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM users WHERE username = 'u1'")
+        opening = Deferred.fromCoroutine(self.opened(path))
+        await deferLater(reactor, 0.2)
+        self.assertFalse(opening.called)
+        other.execute("COMMIT")
+        provider = await opening
+        self.assertEqual([user.username for user in await provider.users(10, 0)], ["u2"])
 
     async def refused(self, path: str) -> str:
         before = layout(path)

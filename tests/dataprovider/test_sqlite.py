@@ -148,6 +148,7 @@ class SQLite(ProviderContract, TestCase):
         sys.setprofile(watch)
         try:
             provider = sqlite_provider(self.mktemp())
+            self.addCleanup(lambda: Deferred.fromCoroutine(provider.stop()))
             await provider.start()
             user = await provider.add(a_user("a"))
             await provider.update(user)
@@ -187,8 +188,8 @@ class UnreadableRows(TestCase):
         self.path = new_path(self)
         self.warnings: list[str] = []
         self.provider = sqlite_provider(self.path, warn=self.note)
-        await self.provider.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.provider.stop()))
+        await self.provider.start()
         await at_once([self.provider.add(a_user(name)) for name in "abcdef"])
         self.connection = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(self.connection.close)
@@ -360,6 +361,7 @@ class Failing(TestCase):
 class Locations(TestCase):
     async def opened(self, path: str, **options: Any) -> None:
         provider = sqlite_provider(path, **options)
+        self.addCleanup(lambda: Deferred.fromCoroutine(provider.stop()))
         await provider.start()
         await provider.add(a_user("a"))
         await provider.stop()

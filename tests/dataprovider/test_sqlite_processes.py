@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 import sftpgo
+from sftpgo.dataprovider.sqlite import SQLiteProvider
 from tests.dataprovider.test_sqlite import new_path, put, read, sqlite_provider
 from tests.provider_contract import a_user, at_once
 
@@ -64,10 +65,15 @@ class Processes(TestCase):
     def setUp(self) -> None:
         self.path = new_path(self)
 
-    async def test_increments_of_two_processes(self) -> None:
-        provider = sqlite_provider(self.path)
-        await provider.start()
+    def provider(self, path: str) -> SQLiteProvider:
+        """One that is stopped whatever happens: its threads would keep the process."""
+        provider = sqlite_provider(path)
         self.addCleanup(lambda: Deferred.fromCoroutine(provider.stop()))
+        return provider
+
+    async def test_increments_of_two_processes(self) -> None:
+        provider = self.provider(self.path)
+        await provider.start()
         await provider.add(a_user("a"))
         writers = [Writer(self, self.path, "increment", "200") for _ in range(2)]
         await at_once([provider.update_quota("a", 1, 3, 1) for _ in range(200)])
@@ -78,16 +84,15 @@ class Processes(TestCase):
     async def test_starting_at_once(self) -> None:
         """Whoever comes first makes the table, and nobody fails."""
         writers = [Writer(self, self.path, "increment", "0") for _ in range(3)]
-        providers = [sqlite_provider(self.path) for _ in range(4)]
+        providers = [self.provider(self.path) for _ in range(4)]
         await at_once([provider.start() for provider in providers])
         await at_once([provider.add(a_user(f"u{index}")) for index, provider in enumerate(providers)])
         for writer in writers:
             self.assertEqual((await writer.ended, writer.output, writer.errors), (0, b"", b""))
         self.assertEqual(len(await providers[0].users(10, 0)), 4)
-        await at_once([provider.stop() for provider in providers])
 
     async def test_killed_while_writing(self) -> None:
-        provider = sqlite_provider(self.path)
+        provider = self.provider(self.path)
         await provider.start()
         await provider.add(a_user("a"))
         await provider.stop()
@@ -101,7 +106,7 @@ class Processes(TestCase):
             self.assertEqual(await writer.ended, -9)
             told = writer.output.decode().rpartition("\n")[0].split("\n")
             self.assertTrue(os.access(path + "-wal", os.F_OK), "it was killed with its log open")
-            provider = sqlite_provider(path)
+            provider = self.provider(path)
             await provider.start()
             stored = [user.username for user in await provider.dump("a")]
             files, size = await provider.used_quota("a")

@@ -57,17 +57,20 @@ class Reply:
         return json.loads(self.body)
 
 
-def parse(stream: io.BufferedIOBase, method: str = "GET") -> Reply:
-    """Read one answer."""
+class Received(io.BytesIO):
+    """What came from a server: answers, one behind the other."""
 
-    class Socket:
-        def makefile(self, *_args: object) -> io.BufferedIOBase:
-            return stream
+    def makefile(self, *_args: object) -> Received:
+        return self
 
-    response = http.client.HTTPResponse(Socket(), method=method)  # type: ignore[arg-type]
-    response.begin()
-    # begin() may leave the stream closed-over; read what the headers say, no more.
-    return Reply(response.status, response.headers, response.read())
+    def close(self) -> None:
+        """Nothing: each answer believes that it is the last one."""
+
+    def reply(self, method: str = "GET") -> Reply:
+        """The next answer, to a request of this method."""
+        response = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]
+        response.begin()
+        return Reply(response.status, response.headers, response.read())
 
 
 class Wire(StringTransport):
@@ -152,4 +155,4 @@ class Server:
         wire.send(head(method, path, fields) + content)
         await wire.closed
         wire.hang_up()
-        return parse(io.BytesIO(wire.value()), method)
+        return Received(wire.value()).reply(method)

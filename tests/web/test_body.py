@@ -109,7 +109,7 @@ class Encoding(SynchronousTestCase):
             b'{"b":"\\u003ca href=\'x\'\\u003e\\u0026\\u2028\\u2029\\"\\\\\\u0000\xc3\xa4","a":[1,null]}\n',
         )
 
-    @given(VALUES | st.text(st.characters(include_characters="<>&\udc80")))
+    @given(VALUES | st.text("<>&\udc80ä\n\u2028"))
     @settings(deadline=None, max_examples=150)
     def test_round_trip(self, value: Any) -> None:
         text = to_json(value)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.web.gate import hosts_for
-from tests.web.talk import Reply, Server, Wire, head, parse, user
+from tests.web.talk import Received, Reply, Server, Wire, head, user
 
 PATH = "/api/v1/user"
 
@@ -18,7 +17,7 @@ class GateCase(SynchronousTestCase):
         return self.successResultOf(Deferred.fromCoroutine(server.call(method, path, body, headers)))
 
     def raw(self, server: Server, request: bytes) -> Reply:
-        return parse(io.BytesIO(Wire(server.site).send(request)))
+        return Received(Wire(server.site).send(request)).reply()
 
 
 class Hosts(GateCase):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import re
 from typing import Any
 
@@ -12,7 +11,7 @@ from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.domain.user import User
 from sftpgo.errors import ProviderError
 from sftpgo.web.requestid import RequestIds
-from tests.web.talk import HOST, Reply, Server, Wire, head, parse, user
+from tests.web.talk import HOST, Received, Reply, Server, Wire, head, user
 
 PATH = "/api/v1/user"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PROPFIND")
@@ -115,6 +114,8 @@ class General(SiteCase):
             "/%FF",
             "/%",
             "x",
+            "xapi/v1/user",
+            "///api/v1/user",
             f"http://{HOST}/elsewhere",
         ):
             for method in METHODS:
@@ -137,9 +138,9 @@ class General(SiteCase):
         wire = Wire(self.server.site)
         body = b'{"trailing":"'
         request = head("POST", PATH, {"Content-Length": str(len(body))}) + body
-        stream = io.BytesIO(wire.send(request + head("GET", PATH) + head("HEAD", PATH) + head("GET", "/x")))
+        stream = Received(wire.send(request + head("GET", PATH) + head("HEAD", PATH) + head("GET", "/x")))
         for method, status in (("POST", 400), ("GET", 200), ("HEAD", 405), ("GET", 404)):
-            self.assertEqual(parse(stream, method).status, status)
+            self.assertEqual(stream.reply(method).status, status)
         self.assertFalse(wire.disconnecting)
 
     def test_two_sites_know_nothing_of_each_other(self) -> None:

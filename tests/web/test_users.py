@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.dataprovider.sqlite import SQLiteProvider
+from sftpgo.domain.user import User
 from tests.web.talk import HASH, KEY, Reply, Server, Wire, head, user
 
 PATH = "/api/v1/user"
@@ -86,8 +87,6 @@ class UserContract:
             self.assertEqual((reply.status, len(reply.json)), (200, count))
 
     def stored(self, name: str) -> Any:
-        from sftpgo.domain.user import User
-
         return User(username=name, password=HASH, home_dir="/srv", permissions={"/": ("*",)})
 
     async def test_list_refusals(self) -> None:
