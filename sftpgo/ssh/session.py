@@ -133,6 +133,12 @@ class ChannelTransport:
 
     abortConnection = loseConnection
 
+    def loseConnectionBySignal(self, signal: bytes) -> None:
+        """Tell that a signal (its name without SIG) ended the command (RFC 4254, section 6.10), and close."""
+        if not self.disconnecting:
+            self.disconnecting = True
+            self._channel.finish_by_signal(signal)
+
     def getPeer(self) -> Any:
         """Where the client is."""
         return self._channel.conn.transport.getPeer()
