@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -33,6 +34,9 @@ class LocateMixin:
 
     def where(self, path, follow=True):
         with self.home.locate(path, follow=follow) as place:
+            with contextlib.suppress(OSError):  # for this test's own path is too long sometimes
+                there = os.stat(self.world.home + place.directory)
+                self.assertTrue(os.path.samestat(os.fstat(place.dir_fd), there), path)
             return place.directory, place.name, place.path
 
     def assert_error(self, code, path, follow=True):
@@ -68,6 +72,13 @@ class LocateMixin:
             self.assertEqual(self.where(b"/to-b/x", follow), (b"/a/b", b"x", b"/a/b/x"))
             self.assertEqual(self.where(b"/to-b/up/b/up/file", follow), (b"/a", b"file", b"/a/file"))
             self.assertEqual(self.where(b"/to-b/..", follow), (b"/", b"a", b"/a"))
+
+    def test_absolute_link_starts_at_the_root_wherever_it_is(self):
+        os.symlink(b"/a", self.world.home + b"/a/b/absolute")
+        for follow in (True, False):
+            self.assertEqual(self.where(b"/a/b/absolute/file", follow)[2], b"/a/file")
+            self.assertEqual(self.where(b"/a/b/absolute/b/absolute/..", follow)[2], b"/")
+        self.assertEqual(self.where(b"/a/b/absolute")[2], b"/a")
 
     def test_last_link_is_followed_when_asked(self):
         self.assertEqual(self.where(b"/to-file"), (b"/a", b"file", b"/a/file"))
@@ -149,6 +160,8 @@ class LocateMixin:
             below = os.open(name, os.O_RDONLY, dir_fd=current)
             os.close(current)
             current = below
+        os.mkdir(b"e" * 200, dir_fd=current)
+        os.symlink(b"e" * 200 + b"/file", b"l", dir_fd=current)
         os.close(current)
         # Nobody but a tool that walks by descriptors could remove it.
         self.addCleanup(shutil.rmtree, self.world.home)
@@ -159,6 +172,7 @@ class LocateMixin:
             self.assertEqual(place.path, path)
         self.assert_error(errno.ENAMETOOLONG, path + b"f")
         # A link makes it longer than any path may be, and it is found all the same.
+        self.assertEqual(self.where(b"/" + b"/".join(names) + b"/l")[2][-206:], b"/" + b"e" * 200 + b"/file")
         os.symlink(b"/" + b"/".join(names[:19]), self.world.home + b"/deep")
         self.assertEqual(self.where(b"/deep/" + names[19] + path[-60:], follow=False)[2][-60:], path[-60:])
 
@@ -173,26 +187,39 @@ class LocateMixin:
             self.assertEqual(open_descriptors(), before)
         self.assertTrue(self.where(deep + b"/.." * (depth + 5))[2] == b"/")
 
+    @contextlib.contextmanager
+    def spare_descriptors(self, spare):
+        """Let only so many further descriptors be opened."""
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = {int(entry.split(" ")[0]) for entry in open_descriptors()}
+        limit = next(n for n in range(1, 10_000) if n - len([u for u in used if u < n]) == spare)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
     def test_few_descriptors_left(self):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
         before = open_descriptors()
-        used = {int(entry.split(" ")[0]) for entry in before}
         outcomes = []
         for spare in range(8):
-            limit = next(n for n in range(1, 10_000) if n - len([u for u in used if u < n]) == spare)
             for path in (b"/a/b/c/x", b"/to-b/up/b/../b/c/x", b"/to-file", b"/to-b/.."):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-                try:
-                    self.home.locate(path, follow=True).close()
-                    outcomes.append(0)
-                except OSError as error:
-                    outcomes.append(error.errno)
-                finally:
-                    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+                with self.spare_descriptors(spare):
+                    try:
+                        self.home.locate(path, follow=True).close()
+                        outcomes.append(0)
+                    except OSError as error:
+                        outcomes.append(error.errno)
                 self.assertEqual(open_descriptors(), before)
         self.assertEqual(set(outcomes), {0, errno.EMFILE})
         self.assertEqual(outcomes[-4:], [0] * 4)
+
+    def test_depth_takes_few_descriptors(self):
+        deep = b"/n" * 100
+        os.makedirs(self.world.home + deep)
+        os.symlink(b".", self.world.home + deep + b"/here")
+        with self.spare_descriptors(KEPT_DESCRIPTORS + 4), self.home.locate(deep + b"/here/x", follow=True) as place:
+            self.assertEqual(place.path, deep + b"/x")
 
     def test_home_that_is_a_link(self):
         os.symlink(self.world.home, self.world.base + b"/linked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -32,11 +33,15 @@ TARGETS = st.builds(
 )
 
 #: A tree: a directory is a dict, a link the bytes it says, a file is None.
-TREES = st.recursive(
-    st.dictionaries(NAMES, st.one_of(st.none(), TARGETS, TARGETS), max_size=4),
-    lambda children: st.dictionaries(NAMES, st.one_of(st.none(), TARGETS, children, children), max_size=4),
-    max_leaves=8,
-)
+FILES = st.none()
+
+
+def directories(depth: int) -> st.SearchStrategy[dict[bytes, object]]:
+    below = [directories(depth - 1)] * 2 if depth else [FILES]
+    return st.dictionaries(NAMES, st.one_of(FILES, TARGETS, TARGETS, *below), min_size=1, max_size=4)
+
+
+TREES = directories(3)
 
 
 def build(tree, at: bytes) -> None:
@@ -159,7 +164,11 @@ def kernel_inode(base, path, follow):
     root = os.open(base, os.O_PATH)
     try:
         flags = os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-        found = openat2(root, path, OpenHow(flags, 0, RESOLVE_IN_ROOT))
+        found = None
+        while found is None:
+            # A rename anywhere on the machine while the kernel goes up makes it ask for another try.
+            with contextlib.suppress(BlockingIOError):
+                found = openat2(root, path, OpenHow(flags, 0, RESOLVE_IN_ROOT))
         try:
             return os.fstat(found).st_ino
         finally:

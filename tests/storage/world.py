@@ -59,9 +59,13 @@ class World:
         os.mkdir(self.home)
 
     def empty_home(self) -> None:
-        """Start over with an empty home."""
-        shutil.rmtree(self.home)
-        os.mkdir(self.home)
+        """Start over with an empty home; nothing beside it changes."""
+        for name in os.listdir(self.home):
+            path = self.home + b"/" + name
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
 
     def open(self, resolver: Resolver) -> Home:
         return Home.open(self.home, resolver=resolver)
@@ -69,6 +73,14 @@ class World:
     def snapshot(self) -> dict[bytes, tuple[object, ...]]:
         """All there is to know of what lies outside of the home."""
         return {path: _facts(path) for path in self._outside_paths()}
+
+    def contents(self) -> dict[bytes, tuple[object, ...]]:
+        """All there is to know of the home."""
+        found = {self.home: _facts(self.home)}
+        for directory, directories, files in os.walk(self.home):
+            for name in directories + files:
+                found[directory + b"/" + name] = _facts(directory + b"/" + name)
+        return found
 
     def inodes(self) -> set[tuple[int, int]]:
         """What lies outside of the home, by device and inode."""
@@ -109,6 +121,8 @@ def _facts(path: bytes) -> tuple[object, ...]:
     facts = (status.st_mode, status.st_uid, status.st_gid, status.st_nlink, status.st_mtime_ns, status.st_ctime_ns)
     if stat.S_ISREG(status.st_mode):
         return (*facts, read(path))
+    if stat.S_ISLNK(status.st_mode):
+        return (*facts, os.readlink(path))
     return (*facts, sorted(os.listdir(path)))
 
 
