@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from itertools import islice
 
 from sftpgo.storage.lease import Lease
 from sftpgo.storage.location import Location
@@ -14,12 +15,17 @@ Entry = tuple[bytes, os.stat_result]
 #: Entries per piece when nobody asks for another number: some 100 kB of memory.
 CHUNK = 256
 
+#: Names that are put in order; a directory with more is in order up to here, so that memory stays bounded.
+SORTED = 100_000
+
 #: Encodings in which every name survives the way to C{str} and back (by surrogateescape).
 _EXACT_ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1"})
 
 
 class DirectoryReader:
-    """The entries of a directory, without C{.} and C{..}, in the order the file system keeps them.
+    """The entries of a directory, without C{.} and C{..}, by name in the order of their bytes.
+
+    Beyond L{SORTED} entries the others follow as the file system keeps them.
 
     L{next_chunk} may block and belongs in a thread, one call at a time; L{close} does not block and may come from any
     other thread at any time.
@@ -33,6 +39,7 @@ class DirectoryReader:
         self.unreadable = 0
         try:
             self._entries = _scan(fd)
+            self._names = _in_order(self._entries)
         except BaseException:
             os.close(fd)
             raise
@@ -62,8 +69,7 @@ class DirectoryReader:
 
     def _read(self, fd: int, limit: int) -> list[Entry]:
         chunk: list[Entry] = []
-        for entry in self._entries:
-            name = os.fsencode(entry.name)
+        for name in self._names:
             try:
                 chunk.append((name, os.stat(name, dir_fd=fd, follow_symlinks=False)))
             except FileNotFoundError:
@@ -88,6 +94,12 @@ def list_directory(location: Location) -> Iterator[Entry]:
             yield from chunk
     finally:
         reader.close()
+
+
+def _in_order(entries: os._ScandirIterator[str] | os._ScandirIterator[bytes]) -> Iterator[bytes]:
+    names = (os.fsencode(entry.name) for entry in entries)
+    yield from sorted(islice(names, SORTED))
+    yield from names
 
 
 def _scan(fd: int) -> os._ScandirIterator[str] | os._ScandirIterator[bytes]:

@@ -10,6 +10,7 @@ import tracemalloc
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo.storage import listing
 from sftpgo.storage.confined import Home
 from sftpgo.storage.listing import DirectoryReader, list_directory, scan_bytes
 from tests.storage.world import World, open_descriptors, write
@@ -40,6 +41,22 @@ class ListingTests(SynchronousTestCase):
         self.assertEqual(set(found), {*NAMES, b"d", b"link"})
         for name, status in found.items():
             self.assertEqual(status, os.lstat(self.root + b"/" + name))
+
+    def test_in_order(self):
+        for name in NAMES:
+            write(self.root + b"/" + name)
+        with self.home.locate(b"/", follow=True) as place:
+            self.assertEqual([name for name, _status in list_directory(place)], sorted(NAMES))
+
+    def test_in_order_as_far_as_memory_goes(self):
+        """Beyond the number that is put in order, every entry still comes, once."""
+        self.patch(listing, "SORTED", 10)
+        for number in range(25):
+            write(self.root + b"/%02d" % number)
+        with self.home.locate(b"/", follow=True) as place:
+            found = [name for name, _status in list_directory(place)]
+        self.assertEqual(found[:10], sorted(found[:10]))
+        self.assertEqual(sorted(found), [b"%02d" % number for number in range(25)])
 
     def test_pieces(self):
         names = {b"%d" % number for number in range(25)}
@@ -142,6 +159,8 @@ class ListingTests(SynchronousTestCase):
             self.assertEqual({entry.name for entry in entries}, set(NAMES))
 
     def test_large_directory_streams(self):
+        # The names that are put in order are in memory at once; here it is the rest that is looked at.
+        self.patch(listing, "SORTED", 1000)
         count = 5000
         fd = os.open(self.root, os.O_RDONLY)
         self.addCleanup(os.close, fd)
