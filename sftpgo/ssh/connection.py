@@ -165,8 +165,9 @@ class Connection(connection.SSHConnection):
             self._check_open(largest)
             channel = self.getChannel(kind, window, largest, fields.rest())
         except ConchError as error:
-            # Conch's own code gives text and reason in either order.
-            reason, text = sorted(error.args, key=lambda value: not isinstance(value, int))
+            # Conch's own code gives text and reason in either order, or no reason.
+            reason = next((value for value in error.args if isinstance(value, int)), connection.OPEN_CONNECT_FAILED)
+            text = next((value for value in error.args if isinstance(value, str | bytes)), b"")
             text = text.encode() if isinstance(text, str) else text
             failure = uint32(remote) + uint32(reason) + string(text) + string(b"")
             self.transport.sendPacket(connection.MSG_CHANNEL_OPEN_FAILURE, failure)

@@ -191,9 +191,11 @@ class ByteStream:
         while more and not self._gone:
             consumed, waiting = self._consumed, len(self.outgoing)
             more = handler.serve()
-            done = self._consumed - consumed + len(self.outgoing) - waiting
-            served += done
-            if not self._pump(more) or not done:
+            replies = len(self.outgoing)
+            served += self._consumed - consumed + replies - waiting
+            free = self._pump(more)
+            stuck = self._consumed == consumed and waiting == replies == len(self.outgoing)
+            if not free or stuck:
                 break
             if more and served >= TURN:
                 self._schedule()

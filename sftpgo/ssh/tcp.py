@@ -45,9 +45,8 @@ class DirectServer(tcp.Server):
             return super().doRead()
         inbox = protocol.inbox
         if not inbox.reserve(LEAST_READ) and not inbox.reserve(1):
-            # The protocol takes nothing and has not paused us: it would spin.
-            self.stopReading()
-            return None
+            # The protocol takes nothing and has not paused us: neither spin nor hang.
+            return main.CONNECTION_LOST
         try:
             size = self.socket.recv_into(inbox.view[inbox.tail :])
         except BlockingIOError:

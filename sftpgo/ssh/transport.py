@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.conch.ssh import transport as conch
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,6 +26,9 @@ from sftpgo.ssh.stream import ByteStream
 
 LONGEST_VERSION: Final = 255
 """Bytes of the client's first line (RFC 4253 section 4.2)."""
+
+EXCHANGES_BEFORE_LOGIN: Final = 4
+"""Key exchanges that a client may ask for before it has logged in, the first among them."""
 
 MOST_KEPT: Final = 1000
 """Messages kept while a key exchange is under way."""
@@ -72,6 +75,7 @@ class ServerTransport(conch.SSHServerTransport):
         self._deaf = False
         self._kept: list[tuple[int, bytes]] = []
         self._kept_octets = 0
+        self._exchanges = 0
         self._login_deadline: IDelayedCall | None = None
         self._close_timer: IDelayedCall | None = None
         self._handlers: dict[int, Callable[[bytes], None]] = {
@@ -87,6 +91,9 @@ class ServerTransport(conch.SSHServerTransport):
 
     def connectionMade(self) -> None:
         """Say who we are and what we offer; the login is to be done by a deadline from now."""
+        if ITCPTransport.providedBy(self.transport):
+            # We send in whole batches: what is small is urgent.
+            self.transport.setTcpNoDelay(True)
         self.link = Link(self.settings.buffers, self.transport, self)
         self._login_deadline = self.clock.callLater(self.settings.login_timeout, self._login_late)
         self.handshake = Handshake(self.settings, self.clock, self.link, self)
@@ -238,7 +245,10 @@ class ServerTransport(conch.SSHServerTransport):
             else:
                 payload = self._open_for(sink, inbox)
             inbox.head += size
-            if payload is not None:
+            # What came before a message is served before it.
+            if sink is not None and (payload is not None or sink.is_due):
+                sink.run()
+            if payload is not None and not self._ended:
                 self._message(payload)
         if self._ended:
             inbox.clear()
@@ -248,19 +258,10 @@ class ServerTransport(conch.SSHServerTransport):
 
     def _open_for(self, sink: ByteStream, inbox: ByteQueue) -> bytes | None:
         """Open the packet that has come into a stream, if it is for it; the payload if not."""
-        reader = self.link.reader
         # While a key exchange is under way no data may come; compressed data has to be unpacked first.
         if self.link.decompressor is None and self.handshake.state in _DATA_FLOWS:
-            payload = sink.open_packet(reader, inbox.view, inbox.head)
-            if payload is None:
-                if sink.is_due:
-                    sink.run()
-                return None
-        else:
-            payload = reader.payload(inbox.view, inbox.head)
-        # What came before this message is served before it.
-        sink.run()
-        return payload
+            return sink.open_packet(self.link.reader, inbox.view, inbox.head)
+        return self.link.reader.payload(inbox.view, inbox.head)
 
     def _message(self, payload: bytes) -> None:
         if self.link.decompressor is not None:
@@ -300,10 +301,18 @@ class ServerTransport(conch.SSHServerTransport):
         if handler is not None:
             handler(payload)
         elif messageNum in states.KEX_MESSAGES:
+            self._count_exchange(messageNum)
             handshake.message(messageNum, payload)
             self._update_sending()
         elif messageNum != states.MSG_USERAUTH_REQUEST or self.phase is Phase.LOGIN:
             self.service.packetReceived(messageNum, payload)
+
+    def _count_exchange(self, messageNum: int) -> None:
+        """Nobody needs many key exchanges to log in; each costs us more than the client."""
+        if messageNum == states.MSG_KEXINIT and self.phase is not Phase.OPEN:
+            self._exchanges += 1
+            if self._exchanges > EXCHANGES_BEFORE_LOGIN:
+                raise PacketError(conch.DISCONNECT_PROTOCOL_ERROR, "too many key exchanges before login")
 
     def _disconnect(self, payload: bytes) -> None:
         fields = Fields(payload)

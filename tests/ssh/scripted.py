@@ -233,6 +233,12 @@ class Client:
         self.agree()
         self.newkeys()
 
+    def rekey_again(self) -> None:
+        """The rest of a key exchange that we have asked for."""
+        self.theirs = b"\x14" + self.take(20)
+        self.agree()
+        self.newkeys()
+
     def lose(self) -> None:
         self.server.connectionLost(Failure(ConnectionDone()))
 

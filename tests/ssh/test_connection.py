@@ -113,6 +113,8 @@ class ChannelCase(SynchronousTestCase):
         channel = self.open(**sizes)
         self.request(channel, b"stream")
         self.client.take(SUCCESS)
+        # The turn that starting a stream asks for is over: what goes on from here does so for its own reasons.
+        self.client.clock.advance(0)
         return channel
 
     def data(self, channel: Any, data: bytes) -> None:
@@ -255,6 +257,30 @@ class StreamTests(ChannelCase):
             if received == 3000 * 255 * 1024:
                 break
         self.assertEqual((channel.handler.served, received), (3000, 3000 * 255 * 1024))
+
+    def test_one_grant_is_enough(self) -> None:
+        """A stream that was stuck goes on with the requests that wait, with no other event than the window's."""
+        channel = self.stream(window=0)
+        self.data(channel, uint32(200_000) * 20)
+        self.assertLess(channel.handler.served, 20)
+        self.adjust(channel, 1 << 30)
+        for _ in range(30):
+            self.client.clock.advance(0)
+        self.assertEqual((channel.handler.served, len(self.sent())), (20, 4_000_000))
+
+    def test_one_drain_is_enough(self) -> None:
+        """Likewise when it was the transport that had enough."""
+        channel = self.stream()
+        self.client.wire.full = True
+        self.data(channel, uint32(200_000) * 20)
+        for _ in range(10):
+            channel.stream.run()
+        self.assertLess(channel.handler.served, 20)
+        self.client.wire.full = False
+        self.client.wire.producer.resumeProducing()
+        for _ in range(30):
+            self.client.clock.advance(0)
+        self.assertEqual((channel.handler.served, len(self.sent())), (20, 4_000_000))
 
     def test_data_is_not_mixed_up(self) -> None:
         """Windows, packets and requests of odd sizes: the answers are the bytes that were asked for, in order."""

@@ -420,6 +420,16 @@ class RekeyTests(SynchronousTestCase):
         self.assertEqual(client.kinds(), [21])
         self.assertFalse(client.closed)
 
+    def test_not_many_before_login(self) -> None:
+        client = Client()
+        client.request_login()
+        for _ in range(3):
+            client.offer(kexinit())
+            client.rekey_again()
+        self.assertFalse(client.closed)
+        client.offer(kexinit())
+        self.assertEqual(client.reason(), (2, b"too many key exchanges before login"))
+
     def test_the_session_stays_the_first_exchange(self) -> None:
         client = Client()
         client.log_in()
