@@ -193,12 +193,14 @@ class Server:
 
 
 class ClientKey:
-    """An Ed25519 key of a client's, in files as OpenSSH wants them."""
+    """A key of a client's, in files as OpenSSH wants them."""
 
-    def __init__(self, directory: Path, kind: str = "ed25519") -> None:
+    def __init__(self, directory: Path, kind: str = "ed25519", options: Sequence[str] = ()) -> None:
         need("ssh-keygen")
         self.path = directory / f"client_{kind}"
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a comment", "-f", self.path], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", kind, *options, "-N", "", "-C", "a comment", "-f", self.path], check=True
+        )
         self.public = self.path.with_suffix(".pub").read_text().strip()
 
 

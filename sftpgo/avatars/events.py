@@ -11,7 +11,12 @@ from sftpgo.errors import LoginDenied
 from sftpgo.log import Log
 from sftpgo.ssh.interfaces import IAuthenticationEvents
 
-_LOGIN_TYPES = {b"password": "password", b"publickey": "public_key"}
+_LOGIN_TYPES = {
+    b"password": "password",
+    b"keyboard-interactive": "password",
+    b"publickey": "public_key",
+    b"publickey-hostbound-v00@openssh.com": "public_key",
+}
 
 
 @implementer(IAuthenticationEvents)

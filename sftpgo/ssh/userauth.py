@@ -46,8 +46,15 @@ _MAX_WAITING = 16
 _MAX_PASSWORD = 1024
 
 
+#: The client's part of keyboard-interactive (RFC 4256, section 3.4), and ours (3.2).
+_INFO_REQUEST, _INFO_RESPONSE = 60, 61
+
+#: Public key authentication whose signature also covers our host key (OpenSSH's PROTOCOL, section 3).
+HOST_BOUND = b"publickey-hostbound-v00@openssh.com"
+
+
 class UserAuthServer(SSHUserAuthServer):
-    """Password and public key authentication for one connection.
+    """Password, keyboard-interactive (one prompt, for the password) and public key authentication for one connection.
 
     The factory tells C{max_auth_tries} (None: no limit), C{login_banner} (bytes, may be empty) and C{auth_events}
     (an L{sftpgo.ssh.interfaces.IAuthenticationEvents}).  The portal is asked with the SSH transport as the mind.
@@ -80,7 +87,8 @@ class UserAuthServer(SSHUserAuthServer):
         self.user = b""
         self.method = b""
         self.nextService = b""
-        self.supportedAuthentications = [b"password", b"publickey"]
+        self.supportedAuthentications = [b"password", b"publickey", b"keyboard-interactive"]
+        self._answer: Deferred[bytes] | None = None
         if self._factory.login_banner:
             self.transport.sendPacket(MSG_USERAUTH_BANNER, NS(self._factory.login_banner) + NS(b""))
 
@@ -88,11 +96,36 @@ class UserAuthServer(SSHUserAuthServer):
         """Forget what waits; a check under way finishes unheard."""
         self._stopped = True
         self._waiting.clear()
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.errback(_Abandoned())
 
-    def ssh_USERAUTH_REQUEST(self, packet: bytes) -> None:
-        """Queue a request (RFC 4252, section 5)."""
+    def packetReceived(self, messageNum: int, packet: bytes) -> None:
+        """Serve the two messages a client has for this service."""
+        if messageNum == MSG_USERAUTH_REQUEST:
+            self.ssh_USERAUTH_REQUEST(packet)
+        elif messageNum == _INFO_RESPONSE:
+            self.ssh_USERAUTH_INFO_RESPONSE(packet)
+        else:
+            self._disconnect(DISCONNECT_PROTOCOL_ERROR, b"unexpected message")
+
+    def ssh_USERAUTH_INFO_RESPONSE(self, packet: bytes) -> None:
+        """Take the answer to the prompt (RFC 4256, section 3.4)."""
+        answer, self._answer = self._answer, None
         if self._stopped:
             return
+        if answer is None:
+            self._disconnect(DISCONNECT_PROTOCOL_ERROR, b"an answer to no question")
+        else:
+            answer.callback(packet)
+
+    def ssh_USERAUTH_REQUEST(self, packet: bytes) -> None:
+        """Queue a request (RFC 4252, section 5); a prompt that is not answered yet is abandoned."""
+        if self._stopped:
+            return
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.errback(_Abandoned())
         if self._current is not None and len(self._waiting) >= _MAX_WAITING:
             self._disconnect(DISCONNECT_PROTOCOL_ERROR, b"too many pipelined authentication requests")
             return
@@ -129,6 +162,8 @@ class UserAuthServer(SSHUserAuthServer):
         except _KeyAccepted as probe:
             if self._spend():
                 self.transport.sendPacket(MSG_USERAUTH_PK_OK, probe.answer)
+        except _Abandoned:
+            self._spend()
         except UnauthorizedLogin as reason:
             self._refuse(reason)
         except Exception as reason:
@@ -143,21 +178,43 @@ class UserAuthServer(SSHUserAuthServer):
     async def _try(self, method: bytes, rest: bytes) -> Any:
         if method == b"password":
             return await self._try_password(rest)
-        if method == b"publickey":
-            return await self._try_key(rest)
+        if method == b"keyboard-interactive":
+            return await self._try_prompt()
+        if method in (b"publickey", HOST_BOUND):
+            return await self._try_key(method, rest)
         raise UnauthorizedLogin("unsupported authentication method")
 
     async def _try_password(self, rest: bytes) -> Any:
         """RFC 4252, section 8; a request to change the password is refused."""
         change, (password, _) = rest[:1], getNS(rest[1:])
+        return await self._check_password(password if change == b"\0" else b"")
+
+    async def _try_prompt(self) -> Any:
+        """RFC 4256: ask for the password, without echo."""
+        self._answer = Deferred()
+        prompt = NS(b"Password: ") + b"\0"
+        self.transport.sendPacket(_INFO_REQUEST, NS(b"") + NS(b"") + NS(b"") + struct.pack(">L", 1) + prompt)
+        packet = await self._answer
+        if packet[:4] != b"\0\0\0\1":
+            raise UnauthorizedLogin("one answer was asked for")
+        password, _ = getNS(packet[4:])
+        return await self._check_password(password)
+
+    async def _check_password(self, password: bytes) -> Any:
         self._attempted()
-        if change != b"\0" or not password or len(password) > _MAX_PASSWORD:
+        if not password or len(password) > _MAX_PASSWORD:
             raise UnauthorizedLogin("Invalid credentials")
         return await self._portal.login(UsernamePassword(self.user, password), self.transport, IConchUser)
 
-    async def _try_key(self, rest: bytes) -> Any:
+    async def _try_key(self, method: bytes, rest: bytes) -> Any:
         """RFC 4252, section 7; a probe is no proof: only a signature ever reaches the realm."""
         has_signature, (algorithm, blob, tail) = rest[:1] == b"\1", getNS(rest[1:], 2)
+        bound_to = b""
+        if method == HOST_BOUND:
+            host_key, tail = getNS(tail)
+            if host_key != self.transport.hostKeyBlob():
+                raise UnauthorizedLogin("the request is bound to another host key")
+            bound_to = NS(host_key)
         if not has_signature:
             self._weight = _PROBE_WEIGHT
             self._attempted()
@@ -168,7 +225,7 @@ class UserAuthServer(SSHUserAuthServer):
             signed = signed_algorithm(key, algorithm, signature)
         except (keys.BadKeyError, BadSignatureFormat, struct.error, ValueError) as reason:
             raise UnauthorizedLogin(f"bad key or signature: {reason}") from reason
-        message = self._signed_message(algorithm, blob)
+        message = self._signed_message(method, algorithm, blob) + bound_to
         if signed.security_key:
             message = self._wrapMessageWithSKMetadata(signature, message, key.application)
         credentials = SSHPrivateKey(self.user, algorithm, blob, message, signature)
@@ -186,13 +243,13 @@ class UserAuthServer(SSHUserAuthServer):
             raise _KeyAccepted(NS(algorithm) + NS(blob)) from None
         raise UnauthorizedLogin("a checker accepted a key without a signature")
 
-    def _signed_message(self, algorithm: bytes, blob: bytes) -> bytes:
+    def _signed_message(self, method: bytes, algorithm: bytes, blob: bytes) -> bytes:
         return (
             NS(self.transport.sessionID)
             + bytes((MSG_USERAUTH_REQUEST,))
             + NS(self.user)
             + NS(self.nextService)
-            + NS(b"publickey")
+            + NS(method)
             + b"\1"
             + NS(algorithm)
             + NS(blob)
@@ -225,7 +282,7 @@ class UserAuthServer(SSHUserAuthServer):
             # The first `none` only asks for the methods (RFC 4252, section 5.2).
             self._asked_none = True
         else:
-            if self.method in (b"password", b"publickey"):
+            if self.method in (*self.supportedAuthentications, HOST_BOUND):
                 self._factory.auth_events.failed(self.transport, self.user, self.method, reason)
             if not self._spend():
                 return
@@ -246,6 +303,10 @@ class UserAuthServer(SSHUserAuthServer):
         self._stopped = True
         self._waiting.clear()
         self.transport.sendDisconnect(code, text)
+
+
+class _Abandoned(Exception):
+    """The client went on to something else instead of answering the prompt."""
 
 
 class _KeyAccepted(Exception):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import paramiko
 
+from tests.harness import ClientKey, need, run, ssh_options
 from tests.interop.base import ServerTestCase
 from tests.rawsftp import connect
 
@@ -203,3 +206,36 @@ class LoginBannerTests(ServerTestCase):
         transport = connect(self.server.sftp_port, self.user, self.password)
         self.addCleanup(transport.close)
         self.assertEqual(transport.get_banner(), b"Be kind.\n")
+
+
+class OpenSSHLoginTests(ServerTestCase):
+    """How OpenSSH logs in: with every method and every type of key."""
+
+    def setUp(self) -> None:
+        need("ssh", "ssh-keygen", "sftp")
+        super().setUp()
+
+    def sftp(self, *options: str, password: str | None = None, key: ClientKey | None = None):
+        command = ["sftp", *ssh_options(self.server, key), *options, "-P", str(self.server.sftp_port)]
+        return run([*command, f"{self.user}@127.0.0.1"], password=password, stdin="pwd\n")
+
+    def test_keyboard_interactive(self) -> None:
+        done = self.sftp("-o", "PreferredAuthentications=keyboard-interactive", password=self.password)
+        self.assertIn("Remote working directory: /", done.stdout, done.stderr)
+        done = self.sftp("-o", "PreferredAuthentications=keyboard-interactive", password="wrong")
+        self.assertIn("Permission denied", done.stderr)
+        self.assertEqual(set(self.failed_with()), {"password"})
+
+    def failed_with(self) -> list[str]:
+        lines = self.server.log_lines()
+        return [x["login_type"] for x in lines if x.get("sender") == "connection_failed" and x["username"] == self.user]
+
+    def test_key_types(self) -> None:
+        for kind, bits in (("ed25519", ()), ("ecdsa", ("-b", "521")), ("rsa", ("-b", "2048"))):
+            with tempfile.TemporaryDirectory() as directory:
+                key = ClientKey(Path(directory), kind, bits)
+                (user,) = self.server.rest("GET", f"/user?username={self.user}")
+                self.server.rest("PUT", f"/user/{user['id']}", {"public_keys": [key.public]})
+                done = self.sftp("-v", "-o", "LogLevel=DEBUG1", key=key)
+                self.assertIn("Remote working directory: /", done.stdout, done.stderr)
+                self.assertIn("publickey-hostbound@openssh.com", done.stderr)

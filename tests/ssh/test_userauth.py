@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.ssh.userauth import UserAuthServer
 
-FAILURE, SUCCESS, BANNER, PK_OK = 51, 52, 53, 60
+FAILURE, SUCCESS, BANNER, PK_OK, INFO_REQUEST = 51, 52, 53, 60, 60
 
 
 class Portal:
@@ -42,6 +42,9 @@ class Transport:
     """The messages sent, and whether the connection was ended."""
 
     sessionID = b"s" * 32
+
+    def hostKeyBlob(self) -> bytes:
+        return b"our host key"
 
     def __init__(self, portal: Portal, max_auth_tries: int | None, banner: bytes) -> None:
         self.sent: list[tuple[int, bytes]] = []
@@ -143,7 +146,7 @@ class OrderTests(_Case):
     def test_first_none_is_free(self) -> None:
         self.start(1)
         self.assertEqual(self.ask(b"none"), [FAILURE])
-        self.assertIn(b"password,publickey", self.transport.sent[0][1])
+        self.assertIn(b"password,publickey,keyboard-interactive", self.transport.sent[0][1])
         self.assertEqual(self.ask(b"none"), [])
         self.assertIsNotNone(self.transport.ended)
 
@@ -310,6 +313,90 @@ class KeyTests(_Case):
         self.start(None)
         for blob in (b"", b"\0\0\0\7ssh-rsa", NS(b"ssh-ed25519") + NS(b"short"), b"\xff" * 40):
             self.assertEqual(self.ask(b"publickey", b"\0" + NS(b"ssh-ed25519") + NS(blob)), [FAILURE], blob)
+        self.assertEqual(self.portal.asked, [])
+
+
+class HostBoundTests(_Case):
+    """publickey-hostbound-v00@openssh.com: the signature covers our host key too."""
+
+    METHOD = b"publickey-hostbound-v00@openssh.com"
+
+    def ask_bound(self, host_key: bytes, *, signed: bool = True, over: bytes | None = None) -> list[int]:
+        self.start()
+        self.portal.answer = lambda c: (
+            ValidPublicKey()
+            if c.signature is None
+            else (None, "avatar", self.portal.logout)
+            if Key.fromString(c.blob).verify(c.signature, c.sigData)
+            else UnauthorizedLogin("bad signature")
+        )
+        key = Key(ed25519.Ed25519PrivateKey.generate())
+        fields = NS(b"ssh-ed25519") + NS(key.public().blob())
+        message = NS(b"s" * 32) + bytes([50]) + NS(b"u") + NS(b"ssh-connection") + NS(self.METHOD) + b"\1"
+        signature = key.sign(message + fields + NS(host_key if over is None else over))
+        tail = NS(host_key) + (NS(signature) if signed else b"")
+        return self.ask(self.METHOD, (b"\1" if signed else b"\0") + fields + tail)
+
+    def test_bound(self) -> None:
+        self.assertEqual(self.ask_bound(b"our host key"), [SUCCESS])
+        self.assertEqual(self.ask_bound(b"our host key", signed=False), [PK_OK])
+
+    def test_bound_to_another(self) -> None:
+        self.assertEqual(self.ask_bound(b"another host key"), [FAILURE])
+        self.assertEqual(self.portal.asked, [])
+        self.assertEqual(self.ask_bound(b"our host key", over=b"another host key"), [FAILURE])
+
+
+class PromptTests(_Case):
+    """keyboard-interactive: one prompt, for the password."""
+
+    def prompt(self) -> list[int]:
+        return self.ask(b"keyboard-interactive", NS(b"") + NS(b""))
+
+    def reply(self, *answers: bytes) -> None:
+        self.auth.packetReceived(61, len(answers).to_bytes(4, "big") + b"".join(map(NS, answers)))
+
+    def test_right_and_wrong(self) -> None:
+        self.start()
+        self.portal.answer = lambda c: (
+            (None, "avatar", self.portal.logout) if c.password == b"right" else UnauthorizedLogin("no")
+        )
+        self.assertEqual(self.prompt(), [INFO_REQUEST])
+        self.assertEqual(self.transport.sent[-1][1][-1:], b"\0", "what is typed is not shown")
+        self.reply(b"wrong")
+        self.assertEqual(self.transport.sent[-1][0], FAILURE)
+        self.prompt()
+        self.reply(b"right")
+        self.assertEqual(self.transport.sent[-1][0], SUCCESS)
+
+    def test_wrong_number_of_answers(self) -> None:
+        for answers in ((), (b"a", b"b")):
+            self.start()
+            self.prompt()
+            self.reply(*answers)
+            self.assertEqual(self.transport.sent[-1][0], FAILURE)
+            self.assertEqual(self.portal.asked, [])
+
+    def test_answer_to_no_question(self) -> None:
+        self.start()
+        self.reply(b"x")
+        self.assertIsNotNone(self.transport.ended)
+
+    def test_abandoned(self) -> None:
+        """A client may go on to something else; that counts."""
+        self.start(3)
+        self.prompt()
+        self.assertEqual(self.password(), [FAILURE])
+        self.prompt()
+        self.assertIsNone(self.transport.ended)
+        self.password()
+        self.assertIsNotNone(self.transport.ended)
+
+    def test_lost_while_waiting(self) -> None:
+        self.start()
+        self.prompt()
+        self.auth.serviceStopped()
+        self.reply(b"late")
         self.assertEqual(self.portal.asked, [])
 
 
