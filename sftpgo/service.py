@@ -241,6 +241,10 @@ class SFTPGoService(MultiService):
             algorithms = choose_algorithms(settings.kex_algorithms, settings.ciphers, settings.macs)
         except ValueError as error:
             raise StartupError(f"sftpd.{error}") from error
+        if not settings.keys:
+            # A key on NIST's curve is made for those who name it; nobody has to use it beside an Ed25519 key.
+            offered = tuple(name for name in algorithms.host_signatures if not name.startswith(b"ecdsa-"))
+            algorithms = attrs.evolve(algorithms, host_signatures=offered)
         banner = settings.banner or f"SFTPGo_{VersionInfo().version}"
         return Settings(
             version=b"SSH-2.0-" + banner.encode("ascii"),

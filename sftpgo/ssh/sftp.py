@@ -124,11 +124,14 @@ class SFTPSession:
             return True
         if kind not in (codec.READ, codec.WRITE):
             return False
-        return self._side_by_side < REQUESTS_IN_FLIGHT and self._octets + self._cost(length) <= BYTES_IN_FLIGHT
+        return self._side_by_side < REQUESTS_IN_FLIGHT and self._octets + self._cost(kind, length) <= BYTES_IN_FLIGHT
 
-    def _cost(self, length: int) -> int:
-        """Bytes that a READ or WRITE keeps in memory while it is under way."""
-        return max(length, MAX_READ)
+    def _cost(self, kind: int, length: int) -> int:
+        """Bytes that the READ or WRITE at the front keeps in memory while it is under way."""
+        if kind == codec.READ and length >= 5 + _TRANSFER_SIZE:
+            size: int = _unpack_transfer(self._incoming.data, self._incoming.head + 9)[3]
+            return length + min(size, MAX_READ)
+        return length
 
     def _refuse_stream(self, what: str) -> None:
         """After a length that cannot be there is no next packet to find: close the channel."""
@@ -198,6 +201,7 @@ class SFTPSession:
             self._stream.consume(4 + length)
             self._outgoing.append(codec.version(_VERSION, self._requests.extensions()))
             return
+        cost = self._cost(kind, length) if kind in (codec.READ, codec.WRITE) else 0
         body = bytes(incoming.view[incoming.head + 9 : incoming.head + 4 + length])
         self._stream.consume(4 + length)
         try:
@@ -207,7 +211,6 @@ class SFTPSession:
         if not isinstance(answer, Deferred):
             self._outgoing.append(answer)
             return
-        cost = self._cost(length) if kind in (codec.READ, codec.WRITE) else 0
         if cost:
             self._side_by_side += 1
             self._octets += cost
