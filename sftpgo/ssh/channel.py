@@ -102,6 +102,12 @@ class Channel(SSHChannel):
         else:
             self._early.append(data)
 
+    def requestReceived(self, requestType: bytes, data: bytes) -> Any:
+        """Serve a request by the method named after it; there is none for most."""
+        name = requestType.replace(b"-", b"_").decode("ascii", "replace")
+        serve = getattr(self, f"request_{name}", None)
+        return serve(data) if serve is not None else False
+
     def extReceived(self, dataType: int, data: bytes) -> None:
         """A client has nothing to say on standard error: dropped, and not granted again."""
 
@@ -138,12 +144,20 @@ class Channel(SSHChannel):
         if self.remoteWindowLeft + data > LARGEST_WINDOW:
             raise PacketError(PROTOCOL_ERROR, "a window over 2^32 - 1")
         self.remoteWindowLeft += data
-        self.drained()
-
-    def drained(self) -> None:
-        """There is room in the window, the transport, or both: go on."""
         if self.stream is not None:
             self.stream.run()
+        else:
+            self._send()
+
+    def queue_up(self) -> None:
+        """A turn has been asked for: nothing is sent before it."""
+        if self.stream is not None:
+            self.stream.queue_up()
+
+    def drained(self) -> None:
+        """There is room in the transport, and it is our turn: go on."""
+        if self.stream is not None:
+            self.stream.take_turn()
         else:
             self._send()
 

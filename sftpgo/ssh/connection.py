@@ -31,7 +31,8 @@ class Connection(connection.SSHConnection):
     def __init__(self) -> None:
         super().__init__()
         self._budget = STREAM_BUDGET
-        self._turn: IDelayedCall | None = None
+        self._queued = False
+        self._stopped = False
         self._check: IDelayedCall | None = None
         self._heard = 0
         self._silent = 0
@@ -57,9 +58,9 @@ class Connection(connection.SSHConnection):
 
     def serviceStopped(self) -> None:
         """Close every channel, whatever the closing of another one raises."""
-        for call in (self._turn, self._check):
-            if call is not None and call.active():
-                call.cancel()
+        self._stopped = True
+        if self._check is not None and self._check.active():
+            self._check.cancel()
         for channel in list(self.channelsToRemoteChannel):
             try:
                 self.channelClosed(channel)
@@ -110,15 +111,28 @@ class Connection(connection.SSHConnection):
         super().channelClosed(channel)
 
     def _schedule(self) -> None:
-        if self._turn is None:
-            self._turn = self.transport.clock.callLater(0, self._take_turn)
+        if not self._queued:
+            self._queued = True
+            self.transport.settings.turns.request(self.transport.clock, self._take_turn)
 
-    def _take_turn(self) -> None:
-        self._turn = None
-        self.transport.turn(self.drained)
+    def _take_turn(self) -> int:
+        self._queued = False
+        if self._stopped:
+            return 0
+        writer = self.transport.link.writer
+        before = writer.octets
+        self.transport.turn(self._serve_channels)
+        # The count starts again with new keys.
+        return int(max(0, writer.octets - before))
 
     def drained(self) -> None:
-        """Go on with what waits to be sent, a different channel first each time."""
+        """Go on with what waits to be sent, when our turn comes."""
+        for channel in self.channels.values():
+            channel.queue_up()
+        self._schedule()
+
+    def _serve_channels(self) -> None:
+        """Serve each channel, a different one first each time."""
         channels = list(self.channels.items())
         for number, channel in channels[1:] + channels[:1]:
             if number in self.channels:
@@ -145,13 +159,10 @@ class Connection(connection.SSHConnection):
         return channel
 
     def _global_request(self, fields: Fields) -> None:
-        name = fields.string()
-        wants_reply = fields.boolean()
-        granted = self.gotGlobalRequest(name, fields.rest())
-        if wants_reply:
-            reply = connection.MSG_REQUEST_SUCCESS if granted else connection.MSG_REQUEST_FAILURE
-            data = granted[1] if isinstance(granted, tuple) else b""
-            self.transport.sendPacket(reply, data)
+        fields.string()
+        # Nothing is granted: no ports are forwarded, and to be refused is what a keepalive asks for.
+        if fields.boolean():
+            self.transport.sendPacket(connection.MSG_REQUEST_FAILURE, b"")
 
     def _global_reply(self, fields: Fields) -> None:
         if not self.deferreds["global"]:

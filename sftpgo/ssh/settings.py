@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 
 from sftpgo.ssh.algorithms import Algorithms
 from sftpgo.ssh.buffers import Buffers
+from sftpgo.ssh.turns import Turns
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Settings:
 
     @ivar version: the first line, without its end: C{SSH-2.0-...} (RFC 4253 section 4.2).
     @ivar buffers: the pools that all connections of this server share.
+    @ivar turns: the queue that they share too.
     @ivar run_slow: runs a function off the reactor: L{OneAtATime}.
     @ivar login_timeout: seconds from accept to the end of the login.
     @ivar kex_timeout: seconds that a key exchange may take.
@@ -70,6 +72,7 @@ class Settings:
     version: bytes = b"SSH-2.0-SFTPGo"
     algorithms: Algorithms = field(factory=Algorithms)
     buffers: Buffers = field(factory=Buffers)
+    turns: Turns = field(factory=Turns)
     run_slow: Callable[[Callable[[], Any]], Deferred[Any]] = at_once
     login_timeout: float = 120
     kex_timeout: float = 30

@@ -37,7 +37,7 @@ GATHER: Final = 128 * 1024
 DUE: Final = 192 * 1024
 """Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
 
-TURN: Final = 384 * 1024
+TURN: Final = 192 * 1024
 """Bytes, both ways together, that one stream is served before the others have their turn."""
 
 _get_header = struct.Struct(">BBLL").unpack_from
@@ -85,6 +85,7 @@ class ByteStream:
         self.ended = False
         self._exit: int | None = None
         self._serving = False
+        self._queued = False
         self._gone = False
         self._handler: StreamHandler | None = None
         self._largest = min(self._largest, buffers.outgoing.size // 2)
@@ -160,7 +161,18 @@ class ByteStream:
 
     def wake(self) -> None:
         """Have the handler served soon: something it waited for has come."""
-        self._schedule()
+        self.queue_up()
+
+    def queue_up(self) -> None:
+        """Wait for a turn; until then nothing else makes the stream be served."""
+        if not self._queued and not self._gone:
+            self._queued = True
+            self._schedule()
+
+    def take_turn(self) -> None:
+        """The turn has come."""
+        self._queued = False
+        self.run()
 
     def finish(self, status: int) -> None:
         """Close the channel with this exit status when all in C{outgoing} has been sent."""
@@ -170,7 +182,7 @@ class ByteStream:
 
     def run(self) -> None:
         """Serve and send until there is nothing to do, something is full, or others should have their turn."""
-        if self._serving or self._gone or self._handler is None:
+        if self._serving or self._queued or self._gone or self._handler is None:
             return
         self._serving = True
         try:
@@ -198,7 +210,7 @@ class ByteStream:
             if not free or stuck:
                 break
             if more and served >= TURN:
-                self._schedule()
+                self.queue_up()
                 break
         if self._gone:
             return

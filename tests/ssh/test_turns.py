@@ -1,0 +1,71 @@
+"""The queue of those who have more to do than one turn's worth."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from sftpgo.ssh.turns import Turns
+
+from .test_connection import ChannelCase, uint32
+
+
+class Iterations(Clock):
+    """A clock that runs what was due when the step began, as a reactor does; a C{Clock} goes on with what is new."""
+
+    def step(self) -> None:
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
+class TurnsTests(SynchronousTestCase):
+    def test_only_so_much_in_one_iteration(self) -> None:
+        clock, turns, done = Iterations(), Turns(100), []
+        for name in "abcd":
+            turns.request(clock, lambda name=name: done.append(name) or 60)
+        self.assertEqual(done, [])
+        clock.step()
+        self.assertEqual(done, ["a", "b"])
+        clock.step()
+        self.assertEqual(done, ["a", "b", "c", "d"])
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_round_robin(self) -> None:
+        clock, turns, done = Clock(), Turns(1000), []
+
+        def work(name: str) -> int:
+            done.append(name)
+            if len(done) < 9:
+                turns.request(clock, lambda: work(name))
+            return 1
+
+        for name in "abc":
+            turns.request(clock, lambda name=name: work(name))
+        while clock.getDelayedCalls():
+            clock.advance(0)
+        self.assertEqual(done[:9], list("abc" * 3))
+
+
+class GreedyStreamTests(ChannelCase):
+    def test_a_queued_stream_waits_for_its_turn(self) -> None:
+        """Window, data and wake-ups do not get it more than the others."""
+        channel = self.stream()
+        self.data(channel, uint32(200_000) * 50)
+        served = channel.handler.served
+        self.data(channel, uint32(1))
+        self.adjust(channel, 1000)
+        channel.stream.wake()
+        self.assertEqual(channel.handler.served, served)
+        self.client.clock.advance(0)
+        self.assertGreater(channel.handler.served, served)
+
+    def test_a_lost_connection_has_no_turn(self) -> None:
+        channel = self.stream()
+        self.data(channel, uint32(200_000) * 50)
+        served = channel.handler.served
+        self.client.lose()
+        self.client.clock.advance(0)
+        self.assertEqual((channel.handler.served, channel.handler.gone), (served, 1))
+        self.assertEqual(self.client.clock.getDelayedCalls(), [])
