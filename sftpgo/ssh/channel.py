@@ -10,10 +10,13 @@ from twisted.conch.ssh.channel import SSHChannel
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
-from sftpgo.ssh.fields import uint32
+from sftpgo.ssh.fields import string, uint32
 from sftpgo.ssh.packets import PROTOCOL_ERROR, PacketError
 from sftpgo.ssh.settings import LARGEST_DATA, SMALL_WINDOW, WINDOW
 from sftpgo.ssh.stream import ByteStream, StreamHandler
+
+_SIGNALS = frozenset(b"ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2".split())
+"""The signals that have a name on the wire (RFC 4254, section 6.10); others are written as local names."""
 
 LARGEST_WINDOW = 0xFFFFFFFF
 ENOUGH = 64 * 1024
@@ -32,6 +35,7 @@ class Channel(SSHChannel):
 
     conn: Any
     stream: ByteStream | None = None
+    _last_words: tuple[bytes, bytes] | None = None
     window_share = 0
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -45,7 +49,6 @@ class Channel(SSHChannel):
         self._received = 0
         self._waiting: deque[tuple[int, memoryview]] = deque()
         self._waiting_size = 0
-        self._exit_status: int | None = None
         self._producer: Any = None
         self._producer_paused = False
 
@@ -178,8 +181,16 @@ class Channel(SSHChannel):
 
     def finish(self, status: int) -> None:
         """Send the exit status, the end of the data and the close, in this order, after all that waits."""
+        self._finish(b"exit-status", uint32(status))
+
+    def finish_by_signal(self, name: bytes) -> None:
+        """The same for a command that a signal has ended; its name without SIG (RFC 4254, section 6.10)."""
+        wire_name = name if name in _SIGNALS else name + b"@sftpgo"
+        self._finish(b"exit-signal", string(wire_name) + b"\0" + string(b"") + string(b""))
+
+    def _finish(self, request: bytes, data: bytes) -> None:
         if not self.closing:
-            self._exit_status = status
+            self._last_words = request, data
             self.loseConnection()
 
     def _send(self) -> None:
@@ -199,15 +210,12 @@ class Channel(SSHChannel):
             else:
                 self.conn.sendData(self, bytes(data))
         if not self._waiting and self.closing:
-            self._send_end()
+            last_words, self._last_words = self._last_words, None
+            if last_words is not None and not self.localClosed:
+                self.conn.sendRequest(self, *last_words)
+                self.conn.sendEOF(self)
+            self.conn.sendClose(self)
         self._steer()
-
-    def _send_end(self) -> None:
-        status, self._exit_status = self._exit_status, None
-        if status is not None:
-            self.conn.sendRequest(self, b"exit-status", uint32(status))
-            self.conn.sendEOF(self)
-        self.conn.sendClose(self)
 
     # --- producers and consumers
 

@@ -53,7 +53,8 @@ _BY_PHASE: Final = MappingProxyType(
         Phase.UNSECURED: _ANY_TIME | {MSG_KEXINIT},
         Phase.SECURED: _ANY_TIME | {MSG_KEXINIT, MSG_SERVICE_REQUEST, MSG_EXT_INFO},
         # 61 is the client's part of keyboard-interactive (RFC 4256); no other method has messages from the client.
-        Phase.LOGIN: _ANY_TIME | {MSG_KEXINIT, MSG_USERAUTH_REQUEST, MSG_USERAUTH_INFO_RESPONSE},
+        # Some clients (paramiko) ask for the service again before each attempt; they get the same one.
+        Phase.LOGIN: _ANY_TIME | {MSG_KEXINIT, MSG_SERVICE_REQUEST, MSG_USERAUTH_REQUEST, MSG_USERAUTH_INFO_RESPONSE},
         # 50: a login that was pipelined behind the one that succeeded is ignored (RFC 4252 section 5.3).
         Phase.OPEN: _ANY_TIME | {MSG_KEXINIT, MSG_USERAUTH_REQUEST, 80, 81, 82, *range(90, 101)},
     }

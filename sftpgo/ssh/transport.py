@@ -424,6 +424,11 @@ class ServerTransport(conch.SSHServerTransport):
         sign = partial(private.sign, signatureType=algorithm)
         return HostKey(public.blob(), sign, slow=algorithm.startswith(b"rsa-"))
 
+    def hostKeyBlob(self) -> bytes:
+        """The public key that the latest exchange was signed with."""
+        chosen = self.handshake.chosen
+        return self.host_key(chosen.host_key).blob if chosen is not None else b""
+
     def keyed(self, first: bool) -> None:
         """Go on sending, with new keys."""
         self.sessionID = self.handshake.session_id
@@ -431,7 +436,8 @@ class ServerTransport(conch.SSHServerTransport):
             self._compress_out()
         if first and self.handshake.extensions:
             signatures = string(b"server-sig-algs") + name_list(self.settings.algorithms.signatures)
-            self.link.send(states.MSG_EXT_INFO, uint32(1) + signatures)
+            host_bound = string(b"publickey-hostbound@openssh.com") + string(b"0")
+            self.link.send(states.MSG_EXT_INFO, uint32(2) + signatures + host_bound)
         kept, self._kept, self._kept_octets = self._kept, [], 0
         for kind, payload in kept:
             self._send(kind, payload)

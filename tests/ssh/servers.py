@@ -69,7 +69,7 @@ class CountingTransport(ServerTransport):
 class Factory(factory.SSHFactory):
     """A Conch factory with our transport: user "u", password "p"."""
 
-    services = {b"ssh-userauth": userauth.SSHUserAuthServer, b"ssh-connection": Connection}  # noqa: RUF012
+    services = {b"ssh-userauth": userauth.SSHUserAuthServer, b"ssh-connection": Connection}
 
     def __init__(self, root: str, settings: Settings, reactor: Any, channel: Any = BareSession) -> None:
         self.settings = settings
@@ -92,7 +92,7 @@ class Factory(factory.SSHFactory):
 class StockConnectionFactory(Factory):
     """Our transport beneath Conch's own connection and SFTP server."""
 
-    services = {b"ssh-userauth": userauth.SSHUserAuthServer, b"ssh-connection": SSHConnection}  # noqa: RUF012
+    services = {b"ssh-userauth": userauth.SSHUserAuthServer, b"ssh-connection": SSHConnection}
 
 
 def listen(case: Any, factory: Factory, direct: bool = True) -> int:

@@ -94,8 +94,8 @@ class OpenSSHTests(InteropCase):
     async def test_rekeying_by_the_server(self) -> None:
         port = self.start(rekey_octets=256 * 1024)
         await self.sftp(port)
-        # How much flows while one is under way depends on the machine.
-        self.assertGreater(self.factory.exchanges, 4)
+        # Asked for after each 256 KiB of 6 MB; what flows while an exchange is under way counts for none.
+        self.assertGreater(self.factory.exchanges, 3)
 
     async def test_rekeying_by_both_with_compression(self) -> None:
         await self.sftp(self.start(rekey_octets=300 * 1024), "RekeyLimit=256K", "Compression=yes")

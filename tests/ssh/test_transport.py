@@ -25,7 +25,7 @@ STEPS: dict[str, tuple[Callable[[Client], object], Phase, Kex, set[int]]] = {
     "first exchange, not strict": (lambda c: c.begin(False), Phase.UNSECURED, Kex.EXCHANGING, {1, 2, 3, 4, 30}),
     "answered": (lambda c: (c.begin(), c.agree()), Phase.UNSECURED, Kex.KEYED, {1, 21}),
     "secured": (Client.secure, Phase.SECURED, Kex.NONE, {1, 2, 3, 4, 5, 7, 20}),
-    "login": (Client.request_login, Phase.LOGIN, Kex.NONE, {1, 2, 3, 4, 20, 50, 61}),
+    "login": (Client.request_login, Phase.LOGIN, Kex.NONE, {1, 2, 3, 4, 5, 20, 50, 61}),
     "logged in": (
         Client.log_in,
         Phase.OPEN,
@@ -88,10 +88,13 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(len(service.got), 3)
         self.assertFalse(client.closed)
 
-    def test_login_is_asked_for_once(self) -> None:
-        """K4."""
+    def test_login_is_not_asked_for_again(self) -> None:
+        """K4: after the login there is no other; before it, some clients ask before each attempt."""
         client = Client()
         client.request_login()
+        client.send(5, string(b"ssh-userauth"))
+        self.assertFalse(client.closed)
+        client.server.setService(Service(b"ssh-connection"))
         client.send(5, string(b"ssh-userauth"))
         self.assertTrue(client.closed)
 
@@ -215,7 +218,7 @@ class StrictTests(SynchronousTestCase):
         client = Client()
         client.secure()
         fields = Fields(client.take(7))
-        self.assertEqual((fields.uint32(), fields.string()), (1, b"server-sig-algs"))
+        self.assertEqual((fields.uint32(), fields.string()), (2, b"server-sig-algs"))
         names = fields.name_list()
         self.assertIn(b"rsa-sha2-512", names)
         self.assertNotIn(b"ssh-rsa", names)

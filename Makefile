@@ -1,0 +1,51 @@
+# Everything runs in a virtual environment of its own, .venv, which the first target that needs it makes.
+#
+#   make run     start the server on SQLite in ./var, and say what to do next
+#   make test    install what the tests can use, and run them
+#   make lint    ruff, mypy, import-linter
+#   make clean   remove all of that
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TEST_JOBS ?= 2
+
+# Programs the tests talk to.  Where they cannot be installed, the tests that need them are skipped and say so.
+TEST_PROGRAMS := openssh-client openssh-server putty-tools lftp sshfs curl
+
+.PHONY: run test lint format clean programs venv
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/install-packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(STAMP)
+	@mkdir -p var
+	@test -e var/sftpgo.json || cp etc/sftpgo.json var/sftpgo.json
+	@exec $(BIN)/sftpgo serve --config-dir var --log-file-path var/sftpgo.log
+
+programs:
+	@scripts/install-packages $(TEST_PROGRAMS) || true
+
+test: $(STAMP) programs
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests -j $(TEST_JOBS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) var _trial_temp* .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build .trial-result
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,391 @@
+"""Each thing a user may ask of the files, once: is it permitted on the canonical path, then do it, then tell it.
+
+SFTP, and later SCP and commands, all enter here.  Paths are C{bytes} as the client sent them; they are cleaned as text
+first, then links are followed inside the home, and what a rule says is looked up on where they lead.  The system call
+then runs on that very place, by descriptor and bare name, so that nothing can be swapped in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from sftpgo.avatars.journal import Journal
+from sftpgo.avatars.space import space_for
+from sftpgo.avatars.transfer import FileHooks, OpenFile, RunInThread
+from sftpgo.domain import paths
+from sftpgo.domain.permissions import AccessRules, Permission
+from sftpgo.domain.user import User
+from sftpgo.errors import PermissionDenied
+from sftpgo.ssh.interfaces import Attributes, StatVFS
+from sftpgo.storage.confined import Home
+from sftpgo.storage.listing import DirectoryReader
+from sftpgo.storage.location import Location
+from sftpgo.storage.rename import link, rename
+
+_MODE_BITS = 0o777
+_KEEP = -1
+_NO_OWNER = 0xFFFFFFFF
+
+
+@attrs.define(eq=False)
+class UserFilesystem:
+    """One user's files.
+
+    @ivar clock: seconds since the epoch.
+    @ivar setstat_ignored: answer OK to changes of mode, owner and times without making them (C{setstat_mode: 1}).
+    """
+
+    user: User
+    home: Home
+    rules: AccessRules
+    journal: Journal
+    clock: Callable[[], float]
+    run_in_thread: RunInThread
+    setstat_ignored: bool = False
+
+    # Looking.
+
+    def stat(self, path: bytes, *, follow: bool) -> os.stat_result:
+        """The status of what C{path} names; a link itself unless C{follow}."""
+        with self._at(path, Permission.LIST, follow=follow) as place:
+            return place.stat()
+
+    def open_directory(self, path: bytes) -> DirectoryReader:
+        """A streaming reader of a directory."""
+        with self._located(path, follow=True, needed=Permission.LIST, itself=True) as place:
+            self._require(place.path, Permission.LIST)
+            return DirectoryReader.open(place)
+
+    def readlink(self, path: bytes) -> bytes:
+        """What a link says, as a client may see it."""
+        with self._at(path, Permission.LIST, follow=False) as place:
+            return self._virtual(place.readlink())
+
+    def space(self, path: bytes) -> StatVFS:
+        """The file system of C{path}, as far as the quota lets the user see it."""
+        with self._at(path, Permission.LIST, follow=True) as place:
+            return space_for(self.user, place.statvfs())
+
+    # Files.
+
+    def open_for_reading(self, path: bytes) -> OpenFile:
+        """Open a file to download it."""
+        with self._at(path, Permission.DOWNLOAD, follow=True) as place:
+            descriptor = place.open(os.O_RDONLY)
+            return self._opened(place, descriptor, "download", readable=True, writable=False)
+
+    def open_for_writing(
+        self, path: bytes, *, read: bool = False, append: bool = False, truncate: bool = False, exclusive: bool = False
+    ) -> OpenFile:
+        """Open a file to upload it: made when missing, else opened as the flags say.
+
+        A missing file needs the permission to upload, an existing one that to overwrite; to read as well needs that to
+        download.
+        """
+        with self._located(path, follow=not exclusive, needed=Permission.UPLOAD) as place:
+            if read:
+                self._require(place.directory, Permission.DOWNLOAD)
+            descriptor, size = self._create_or_open(place, read, truncate, exclusive)
+            return self._opened(
+                place,
+                descriptor,
+                "upload",
+                readable=read,
+                writable=True,
+                write_from=size if append and not truncate else 0,
+            )
+
+    def _create_or_open(self, place: Location, read: bool, truncate: bool, exclusive: bool) -> tuple[int, int]:
+        """The descriptor and the size the file had; each of the two opens is judged by its own permission."""
+        access = os.O_RDWR if read else os.O_WRONLY
+        try:
+            existing = place.stat()
+        except FileNotFoundError:
+            self._require(place.directory, Permission.UPLOAD)
+            try:
+                descriptor = place.open(access | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                if exclusive:
+                    raise
+                return self._create_or_open(place, read, truncate, exclusive)  # somebody else was quicker
+            self._own(descriptor)
+            return descriptor, 0
+        self._require(place.directory, Permission.OVERWRITE)
+        if exclusive:
+            raise FileExistsError(errno.EEXIST, "File exists")
+        if stat.S_ISDIR(existing.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "Is a directory")
+        descriptor = place.open(access | (os.O_TRUNC if truncate else 0))
+        return descriptor, os.fstat(descriptor).st_size
+
+    def _opened(
+        self, place: Location, descriptor: int, operation: str, *, readable: bool, writable: bool, write_from: int = 0
+    ) -> OpenFile:
+        path = paths.from_wire(place.path)
+        hooks = FileHooks(self.run_in_thread, self.clock, self._change_open_file, self._space_of, self.journal.ended)
+        return OpenFile(
+            descriptor,
+            hooks,
+            self.journal.started(operation, path),
+            path=path,
+            real_path=self._real(place),
+            readable=readable,
+            writable=writable,
+            write_from=write_from,
+        )
+
+    def copy(self, source: OpenFile, offset: int, length: int, target: OpenFile, position: int) -> Deferred[None]:
+        """Copy between open files without sending the bytes to the client and back."""
+        return source.copy_to(offset, length, target, position)
+
+    # Names.
+
+    def remove(self, path: bytes) -> None:
+        """Remove a file or a link, never a directory."""
+        with self._at(path, Permission.DELETE, follow=False) as place:
+            if stat.S_ISDIR(place.stat().st_mode):
+                raise IsADirectoryError(errno.EISDIR, "Is a directory")
+            place.unlink()
+            self.journal.command("Remove", self._real(place))
+
+    def remove_directory(self, path: bytes) -> None:
+        """Remove an empty directory, never the home itself."""
+        with self._at(path, Permission.DELETE, follow=False) as place:
+            self._refuse_root(place)
+            place.rmdir()
+            self.journal.command("Rmdir", self._real(place))
+
+    def make_directory(self, path: bytes) -> None:
+        """Make one directory."""
+        with self._at(path, Permission.CREATE_DIRS, follow=False) as place:
+            if place.is_root:
+                raise FileExistsError(errno.EEXIST, "File exists")
+            place.mkdir(0o777)
+            self._own_name(place)
+            self.journal.command("Mkdir", self._real(place))
+
+    def rename(self, source: bytes, target: bytes) -> None:
+        """Rename; what stands at the target is replaced in one step, which needs the permission to overwrite."""
+        with (
+            self._at(source, Permission.RENAME, follow=False) as old,
+            self._at(target, Permission.RENAME, follow=False) as new,
+        ):
+            self._refuse_root(old)
+            self._refuse_root(new)
+            status = old.stat()
+            if stat.S_ISDIR(status.st_mode):
+                self._refuse_own_rules(old, new)
+            replace = self._may_replace(new)
+            rename(old, new, replace=replace)
+            self._own_name(new)
+            self.journal.command("Rename", self._real(old), target_path=self._real(new))
+
+    def _may_replace(self, place: Location) -> bool:
+        try:
+            place.stat()
+        except FileNotFoundError:
+            return False
+        self._require(place.directory, Permission.OVERWRITE)
+        return True
+
+    def _refuse_own_rules(self, *places: Location) -> None:
+        """Permissions stay with their paths: a directory that has some of its own, or holds such, is not moved."""
+        for place in places:
+            path = paths.from_wire(place.path)
+            if self.rules.has_entry(path) or self.rules.entries_below(path):
+                raise PermissionDenied("Permission Denied: the directory has permissions of its own")
+
+    def symlink(self, target: bytes, path: bytes) -> None:
+        """Make a link.  C{target} is stored as given; an absolute one starts at the home."""
+        with self._at(path, Permission.CREATE_SYMLINKS, follow=False) as place:
+            self._refuse_root(place)
+            self._judge_target(target, place)
+            place.symlink(target)
+            self.journal.command("Symlink", self._real_of(target, place), target_path=self._real(place))
+
+    def _judge_target(self, target: bytes, place: Location) -> None:
+        """Where the link leads, the user must be allowed to make links too."""
+        if not target or b"\0" in target:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        leads_to = os.path.join(place.directory, target)
+        with self._located(leads_to, follow=True, needed=Permission.CREATE_SYMLINKS, missing=True) as end:
+            self._require(end.directory, Permission.CREATE_SYMLINKS)
+
+    def hard_link(self, source: bytes, target: bytes) -> None:
+        """Give a file a second name, where that grants nothing that its first place does not."""
+        with (
+            self._located(source, follow=False, needed=Permission.CREATE_SYMLINKS) as old,
+            self._at(target, Permission.CREATE_SYMLINKS, Permission.UPLOAD, follow=False) as new,
+        ):
+            there, here = self.rules.granted(_text(old.directory)), self.rules.granted(_text(new.directory))
+            if Permission.ANY not in there and not here <= there:
+                raise PermissionDenied
+            link(old, new)
+            self.journal.command("Link", self._real(old), target_path=self._real(new))
+
+    # Attributes.
+
+    def change(self, path: bytes, attributes: Attributes, *, follow: bool = True) -> None:
+        """Set size, mode, owner and times, all that are named in one request; nothing is done unless all may be."""
+        wanted = self._wanted(attributes)
+        with self._located(path, follow=follow, needed=None) as place:
+            is_directory = stat.S_ISDIR(place.stat().st_mode)
+            self._may_change(place.directory if is_directory else place.path, place.directory, wanted)
+            if "size" in wanted:
+                place.truncate(wanted["size"])
+            if "permissions" in wanted:
+                place.chmod(wanted["permissions"] & _MODE_BITS)
+            if "uid" in wanted:
+                place.chown(_owner(wanted["uid"]), _owner(wanted["gid"]))
+            if "atime" in wanted:
+                place.utime((wanted["atime"] * 10**9, wanted["mtime"] * 10**9))
+            self.journal.changed(self._real(place), wanted)
+
+    def _change_open_file(self, descriptor: int, path: str, attributes: Attributes) -> None:
+        wanted = self._wanted(attributes)
+        directory = paths.to_wire(paths.parent(path))
+        self._may_change(paths.to_wire(path), directory, {k: v for k, v in wanted.items() if k != "size"})
+        if "size" in wanted:
+            os.ftruncate(descriptor, wanted["size"])
+        if "permissions" in wanted:
+            os.fchmod(descriptor, wanted["permissions"] & _MODE_BITS)
+        if "uid" in wanted:
+            os.fchown(descriptor, _owner(wanted["uid"]), _owner(wanted["gid"]))
+        if "atime" in wanted:
+            os.utime(descriptor, ns=(wanted["atime"] * 10**9, wanted["mtime"] * 10**9))
+        self.journal.changed(self._join_real(path), wanted)
+
+    def _wanted(self, attributes: Attributes) -> Attributes:
+        if self.setstat_ignored:
+            return {name: value for name, value in attributes.items() if name == "size"}
+        return attributes
+
+    def _may_change(self, directory: bytes, parent: bytes, wanted: Attributes) -> None:
+        """Which permission each attribute needs; a new size is an overwrite."""
+        if "size" in wanted:
+            self._require(parent, Permission.OVERWRITE)
+        if "permissions" in wanted:
+            self._require(directory, Permission.CHMOD)
+        if "uid" in wanted:
+            self._require(directory, Permission.CHOWN)
+        if "atime" in wanted:
+            self._require(directory, Permission.CHTIMES)
+
+    def _space_of(self, descriptor: int) -> StatVFS:
+        return space_for(self.user, os.fstatvfs(descriptor))
+
+    # Places and permissions.
+
+    @contextmanager
+    def _at(self, path: bytes, *needed: Permission, follow: bool) -> Iterator[Location]:
+        """The place of C{path}, where the user has what is needed on its directory."""
+        with self._located(path, follow=follow, needed=needed[0]) as place:
+            for permission in needed:
+                self._require(place.directory, permission)
+            yield place
+
+    @contextmanager
+    def _located(
+        self,
+        path: bytes,
+        *,
+        follow: bool,
+        needed: Permission | None,
+        itself: bool = False,
+        missing: bool = False,
+    ) -> Iterator[Location]:
+        """The place of C{path}.
+
+        Where there is none, somebody without the permission C{needed} on the path as typed learns no more than that
+        (C{itself}: on the path, not on its parent).  With C{missing}, a path whose directory is not there yields the
+        place where the first missing name would be.
+        """
+        clean = _canonical(path)
+        try:
+            place = self.home.locate(clean, follow=follow)
+        except OSError as error:
+            directory = clean if itself else os.path.dirname(clean)
+            if needed is not None:
+                self._require(directory, needed)
+            if not missing or error.errno not in (errno.ENOENT, errno.ENOTDIR) or clean == b"/":
+                raise
+            with self._located(directory, follow=True, needed=needed, missing=True) as above:
+                yield above
+            return
+        with place:
+            yield place
+
+    def _require(self, directory: bytes, permission: Permission) -> None:
+        if not self.rules.allows(_text(directory), permission):
+            raise PermissionDenied
+
+    def _refuse_root(self, place: Location) -> None:
+        if place.is_root:
+            raise PermissionDenied
+
+    # Owners.
+
+    def _own(self, descriptor: int) -> None:
+        """Give what was made to the user's own uid and gid, if the account has any."""
+        owner = self._owner()
+        if owner is not None:
+            try:
+                os.fchown(descriptor, *owner)
+            except OSError as error:
+                self.journal.warn(f"could not change the owner of a new file: {error.strerror}")
+
+    def _own_name(self, place: Location) -> None:
+        owner = self._owner()
+        if owner is None:
+            return
+        try:
+            if not stat.S_ISLNK(place.stat().st_mode):
+                place.chown(*owner)
+        except OSError as error:
+            self.journal.warn(f"could not change an owner: {error.strerror}")
+
+    def _owner(self) -> tuple[int, int] | None:
+        uid = self.user.uid if 0 < self.user.uid <= 65535 else _KEEP
+        gid = self.user.gid if 0 < self.user.gid <= 65535 else _KEEP
+        return None if uid == gid == _KEEP else (uid, gid)
+
+    # Real paths, for the log alone.
+
+    def _real(self, place: Location) -> str:
+        return self._join_real(_text(place.path))
+
+    def _join_real(self, path: str) -> str:
+        return self.user.home_dir.rstrip("/") + path
+
+    def _virtual(self, target: bytes) -> bytes:
+        """A link's target without the home's real path, which links made by the original start with."""
+        real = os.fsencode(self.user.home_dir.rstrip("/"))
+        if real and (target == real or target.startswith(real + b"/")):
+            return target[len(real) :] or b"/"
+        return target
+
+    def _real_of(self, target: bytes, place: Location) -> str:
+        return self._join_real(paths.canonical(_text(os.path.join(place.directory, target))))
+
+
+def _canonical(path: bytes) -> bytes:
+    try:
+        return paths.to_wire(paths.canonical(paths.from_wire(path)))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "Invalid argument") from error
+
+
+def _text(path: bytes) -> str:
+    return paths.from_wire(path)
+
+
+def _owner(number: int) -> int:
+    """C{chown(2)}'s "leave it" travels as all ones in an unsigned field."""
+    return _KEEP if number == _NO_OWNER else number

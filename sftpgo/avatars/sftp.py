@@ -1,0 +1,212 @@
+"""Conch's C{ISFTPServer} over one user's files: flags and attributes in, statuses out.
+
+The one place where what the domain refuses becomes an SFTP status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.conch.ssh.filetransfer import SFTPError
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sftpgo.avatars.filesystem import UserFilesystem
+from sftpgo.avatars.transfer import OpenFile
+from sftpgo.domain import paths
+from sftpgo.errors import PermissionDenied, QuotaExceeded
+from sftpgo.ssh import codec
+from sftpgo.ssh.interfaces import (
+    Attributes,
+    IDirectoryReader,
+    IExtendedSFTPServer,
+    NameEntry,
+    StatVFS,
+)
+from sftpgo.ssh.listing import attributes_of, entry_of
+from sftpgo.storage.listing import DirectoryReader
+
+_WRITING = codec.OPEN_WRITE | codec.OPEN_APPEND | codec.OPEN_CREAT | codec.OPEN_TRUNC
+
+
+@contextmanager
+def _statuses() -> Iterator[None]:
+    """Turn the domain's errors into SFTP statuses; L{OSError} is understood by the wire itself."""
+    try:
+        yield
+    except PermissionDenied as error:
+        raise SFTPError(codec.PERMISSION_DENIED, str(error)) from error
+    except QuotaExceeded as error:
+        raise SFTPError(codec.FAILURE, str(error)) from error
+
+
+@implementer(IExtendedSFTPServer)
+class UserSFTPServer:
+    """What one SFTP session of a user may do.
+
+    @param touched: called with every request, for the idle timeout.
+    """
+
+    avatar: Any = None
+
+    def __init__(self, files: UserFilesystem, touched: Callable[[], None] = lambda: None) -> None:
+        self._files = files
+        self._touched = touched
+
+    def gotVersion(self, otherVersion: int, extData: Any) -> dict[bytes, bytes]:
+        """Conch's hook for VERSION; the wire announces the extensions."""
+        return {}
+
+    def openFile(self, filename: bytes, flags: int, attrs: Attributes) -> OpenFile:
+        """OPEN (draft-ietf-secsh-filexfer-02, 6.3): any flag of writing makes it an upload."""
+        with self._request():
+            if flags & _WRITING:
+                return self._files.open_for_writing(
+                    filename,
+                    read=bool(flags & codec.OPEN_READ) and bool(flags & codec.OPEN_WRITE),
+                    append=bool(flags & codec.OPEN_APPEND),
+                    truncate=bool(flags & codec.OPEN_TRUNC),
+                    exclusive=bool(flags & codec.OPEN_EXCL),
+                )
+            if flags & codec.OPEN_READ:
+                return self._files.open_for_reading(filename)
+            raise SFTPError(codec.FAILURE, "bad file flags")
+
+    def removeFile(self, filename: bytes) -> None:
+        """REMOVE."""
+        with self._request():
+            self._files.remove(filename)
+
+    def renameFile(self, oldpath: bytes, newpath: bytes) -> None:
+        """RENAME: replaces what is there, as this server's users expect."""
+        with self._request():
+            self._files.rename(oldpath, newpath)
+
+    posixRename = renameFile
+
+    def hardLink(self, oldpath: bytes, newpath: bytes) -> None:
+        """C{hardlink@openssh.com}."""
+        with self._request():
+            self._files.hard_link(oldpath, newpath)
+
+    def makeDirectory(self, path: bytes, attrs: Attributes) -> None:
+        """MKDIR: the mode follows the umask."""
+        with self._request():
+            self._files.make_directory(path)
+
+    def removeDirectory(self, path: bytes) -> None:
+        """RMDIR."""
+        with self._request():
+            self._files.remove_directory(path)
+
+    def openDirectory(self, path: bytes) -> Directory:
+        """OPENDIR."""
+        with self._request():
+            return Directory(self._files.open_directory(path), self._files)
+
+    def getAttrs(self, path: bytes, followLinks: bool) -> Attributes:
+        """STAT and LSTAT."""
+        with self._request():
+            return attributes_of(self._files.stat(path, follow=followLinks))
+
+    def setAttrs(self, path: bytes, attrs: Attributes) -> None:
+        """SETSTAT."""
+        with self._request():
+            self._files.change(path, _some(attrs))
+
+    def setLinkAttrs(self, path: bytes, attrs: Attributes) -> None:
+        """C{lsetstat@openssh.com}."""
+        with self._request():
+            self._files.change(path, _some(attrs), follow=False)
+
+    def readLink(self, path: bytes) -> bytes:
+        """READLINK."""
+        with self._request():
+            return self._files.readlink(path)
+
+    def makeLink(self, linkPath: bytes, targetPath: bytes) -> None:
+        """SYMLINK."""
+        with self._request():
+            self._files.symlink(targetPath, linkPath)
+
+    def realPath(self, path: bytes) -> bytes:
+        """REALPATH: the path cleaned as text; tells nothing of what exists."""
+        with self._request():
+            return _clean(path)
+
+    def expandPath(self, path: bytes) -> bytes:
+        """C{expand-path@openssh.com}: the home is the root; other users' homes are unknown."""
+        with self._request():
+            if path == b"~" or path.startswith(b"~/"):
+                path = path[1:]
+            elif path.startswith(b"~"):
+                raise SFTPError(codec.NO_SUCH_FILE, "No Such File")
+            return _clean(path)
+
+    def statvfs(self, path: bytes) -> StatVFS:
+        """C{statvfs@openssh.com}."""
+        with self._request():
+            return self._files.space(path)
+
+    def copyData(self, source: Any, offset: int, length: int, target: Any, position: int) -> Deferred[None]:
+        """C{copy-data}."""
+        with self._request():
+            return self._files.copy(source, offset, length, target, position)
+
+    def extendedRequest(self, extendedName: bytes, extendedData: bytes) -> Any:
+        """No extension beyond those above."""
+        raise NotImplementedError(extendedName)
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        self._touched()
+        with _statuses():
+            yield
+
+
+@implementer(IDirectoryReader)
+class Directory:
+    """An open directory, read in threads a piece at a time."""
+
+    def __init__(self, reader: DirectoryReader, files: UserFilesystem) -> None:
+        self._reader = reader
+        self._files = files
+        self._reading = False
+        self._closed = False
+
+    def readEntries(self, limit: int) -> Deferred[list[NameEntry]]:
+        """Up to C{limit} more entries; none at the end."""
+        self._reading = True
+        read = self._files.run_in_thread(self._read, limit, self._files.clock())
+        return read.addBoth(self._done)
+
+    def _read(self, limit: int, now: float) -> list[NameEntry]:
+        return [entry_of(name, status, now) for name, status in self._reader.next_chunk(limit)]
+
+    def _done(self, result: list[NameEntry] | Failure) -> list[NameEntry] | Failure:
+        self._reading = False
+        if self._closed:
+            self._reader.close()
+        return result
+
+    def close(self) -> None:
+        """Let go of the directory, once nobody reads from it any more."""
+        self._closed = True
+        if not self._reading:
+            self._reader.close()
+
+
+def _clean(path: bytes) -> bytes:
+    try:
+        return paths.to_wire(paths.canonical(paths.from_wire(path)))
+    except ValueError as error:
+        raise SFTPError(codec.FAILURE, "Invalid argument") from error
+
+
+def _some(attrs: Attributes) -> Attributes:
+    if not attrs:
+        raise SFTPError(codec.BAD_MESSAGE, "Bad Message")
+    return attrs

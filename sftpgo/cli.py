@@ -1,0 +1,90 @@
+"""The command C{sftpgo}: C{serve} and what stands beside it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from twisted.logger import globalLogBeginner
+from twisted.python import usage
+
+from sftpgo.errors import SFTPGoError
+from sftpgo.tap import Options, exit_with_failure, refuse
+from sftpgo.version import version_line
+
+_HELP = """\
+A full-featured SFTP server with virtual accounts.
+
+Usage:
+  sftpgo [command]
+
+Available commands:
+  serve       Start the server
+  help        Help about any command
+
+Flags:
+  -h, --help      help for sftpgo
+  -v, --version   version of sftpgo
+
+Use "sftpgo [command] --help" for more information about a command.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with 0, or with 1 after saying why."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_HELP, end="")
+        return
+    if words[0] in ("-v", "--version"):
+        print(version_line())
+        return
+    if words[0] == "help":
+        words = [*words[1:2], "--help"] if words[1:] else ["--help"]
+        main(words)
+        return
+    command = _COMMANDS.get(words[0])
+    if command is None:
+        kind = "flag" if words[0].startswith("-") else "command"
+        print(f'sftpgo: unknown {kind} "{words[0]}"; "sftpgo --help" lists what there is', file=sys.stderr)
+        sys.exit(1)
+    command(words[1:])
+
+
+def serve(words: Sequence[str]) -> None:
+    """C{sftpgo serve}: run until SIGTERM or SIGINT."""
+    try:
+        options = Options()
+        options.parseOptions(words)
+        loaded = options.load()
+    except usage.UsageError as error:
+        print(f"sftpgo: {error}", file=sys.stderr)
+        sys.exit(1)
+    except SFTPGoError as error:
+        refuse(error)
+    from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run
+
+    from sftpgo.service import build  # noqa: PLC0415
+
+    def failed(error: BaseException) -> None:
+        print(f"sftpgo: {error}", file=sys.stderr)
+        exit_with_failure()
+        reactor.stop()
+
+    try:
+        service = build(
+            loaded,
+            reactor,
+            log_settings=options.log_settings(),
+            log_beginner=globalLogBeginner,
+            failed=failed,
+            welcome=sys.stdout,
+        )
+    except SFTPGoError as error:
+        refuse(error)
+    reactor.callWhenRunning(service.startService)
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}

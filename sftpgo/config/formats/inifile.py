@@ -1,0 +1,33 @@
+"""INI: C{[sftpd]}, and C{[sftpd.actions]} for a section in a section."""
+
+from __future__ import annotations
+
+import configparser
+
+from sftpgo.config.formats.content import Line, Lines, Malformed
+
+
+def parse(text: str) -> Lines:
+    """Read INI; nothing in a value is expanded, and a pair of quotes around it is dropped."""
+    # An empty name for the section of defaults can never be written: [DEFAULT] is a section like any other.
+    parser = configparser.ConfigParser(interpolation=None, default_section="", empty_lines_in_values=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps the case, to find a key given twice
+    try:
+        parser.read_string(text)
+    except (configparser.DuplicateOptionError, configparser.DuplicateSectionError) as error:
+        raise Malformed("a section or key is given twice", error.lineno) from None
+    except configparser.MissingSectionHeaderError as error:
+        raise Malformed("expected a [section] before the first key", error.lineno) from None
+    except configparser.ParsingError as error:
+        raise Malformed("expected [section] or key = value", error.errors[0][0]) from None
+    return Lines(
+        tuple(
+            Line(f"{section}.{option}", _unquoted(value))
+            for section in parser.sections()
+            for option, value in parser[section].items()
+        )
+    )
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -1,0 +1,45 @@
+"""YAML 1.1 of plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from sftpgo.config.formats.content import Malformed, Tree, tree
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which in addition refuses a name given twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Look at the names before merge keys bring in others, which may be given again."""
+        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
+        if len(names) != len(set(names)):
+            twice = next(name for name in names if names.count(name) > 1)
+            mark = node.start_mark
+            raise Malformed(f"the key {twice!r} is given twice in this section", mark.line + 1, mark.column + 1)
+        return super().construct_mapping(node, deep)
+
+
+def _without_names(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong, without the alias or tag: a password that begins with C{*} or C{!} and lacks quotes is one."""
+    problem = error.problem or "unreadable"
+    named = isinstance(error, (yaml.composer.ComposerError, yaml.constructor.ConstructorError))
+    return problem.partition(" '")[0] if named else problem
+
+
+def parse(text: str) -> Tree:
+    """Read one YAML document."""
+    try:
+        return tree(yaml.load(text, _Loader))  # noqa: S506 - it is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise Malformed(f"not YAML: {_without_names(error)}", *place) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise Malformed(f"not YAML: {error.reason}", line) from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
+        raise Malformed(f"not YAML: {error}") from None

@@ -1,0 +1,132 @@
+"""The SSH server factory: host keys, algorithms, limits, and the services a connection may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.conch.ssh.factory import SSHFactory
+from twisted.conch.ssh.keys import Key
+from twisted.cred.portal import Portal
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from sftpgo.ssh.admission import Admission, Limits, Ticket
+from sftpgo.ssh.connection import Connection
+from sftpgo.ssh.interfaces import IAuthenticationEvents
+from sftpgo.ssh.settings import Settings
+from sftpgo.ssh.transport import ServerTransport
+from sftpgo.ssh.userauth import UserAuthServer
+
+DEFAULT_MAX_AUTH_TRIES = 6
+
+#: Connections of one address that may be in their login at once.
+_STRANGERS_OF_ONE = 10
+
+
+class CountedTransport(ServerTransport):
+    """A connection that its factory knows of while it lives.
+
+    @ivar userauth: the one authentication service of this connection, however often the client asks for it.
+    @ivar reason: why we ended it, for the log.
+    """
+
+    factory: Any
+    userauth: Any = None
+    reason = ""
+    _ticket: Ticket | None = None
+
+    def connectionMade(self) -> None:
+        """Enter, if there is room for one more stranger."""
+        self._ticket = self.factory.admission.enter(_address_of(self.transport))
+        if self._ticket is None:
+            self.connected = 0
+            self.transport.abortConnection()
+            return
+        self.factory.transports.add(self)
+        super().connectionMade()
+
+    def setService(self, service: Any) -> None:
+        """Leave the strangers with the login."""
+        if self._ticket is not None and hasattr(self, "avatar"):
+            self._ticket.leave()
+        super().setService(service)
+
+    def sendDisconnect(self, reason: int, desc: bytes) -> None:
+        """Remember the reason."""
+        self.reason = self.reason or desc.decode("utf-8", "replace")
+        super().sendDisconnect(reason, desc)
+
+    def connectionLost(self, reason: Failure | None = connectionDone) -> None:
+        """Leave, and tell of the end."""
+        if self._ticket is None:
+            return
+        self._ticket.leave()
+        self.factory.transports.discard(self)
+        authenticated = hasattr(self, "avatar")
+        try:
+            super().connectionLost(reason)
+        finally:
+            text = self.reason or (reason.getErrorMessage() if reason is not None else "")
+            self.factory.auth_events.disconnected(self, authenticated, text)
+
+
+class ServerFactory(SSHFactory):
+    """What every connection of one listening server shares.
+
+    @param portal: asked for an C{IConchUser}, with the transport as the mind.
+    @param host_keys: private keys by SSH type.
+    @param settings: version, algorithms, deadlines and limits of the wire.
+    @param login_banner: text shown before authentication, or nothing.
+    @param max_auth_tries: 0 for L{DEFAULT_MAX_AUTH_TRIES}, negative for no limit.
+    @param max_unauthenticated: connections that may be in their login at the same time, ten of them from one address;
+        from the half of it on, some are refused at random.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        portal: Portal,
+        host_keys: Mapping[bytes, Key],
+        auth_events: IAuthenticationEvents,
+        clock: IReactorTime,
+        settings: Settings,
+        *,
+        login_banner: bytes = b"",
+        max_auth_tries: int = 0,
+        max_unauthenticated: int = 100,
+    ) -> None:
+        self.portal = portal
+        self.privateKeys = dict(host_keys)
+        self.publicKeys = {kind: key.public() for kind, key in host_keys.items()}
+        self.primes = None
+        self.auth_events = auth_events
+        self.clock = clock
+        self.settings = settings
+        self.login_banner = login_banner
+        self.max_auth_tries = None if max_auth_tries < 0 else max_auth_tries or DEFAULT_MAX_AUTH_TRIES
+        self.admission = Admission(
+            Limits(max_unauthenticated, min(max_unauthenticated, _STRANGERS_OF_ONE), max_unauthenticated // 2)
+        )
+        self.transports: set[Any] = set()
+        self.services = {b"ssh-userauth": UserAuthServer, b"ssh-connection": Connection}
+
+    def protocol(self) -> CountedTransport:
+        """One connection (L{SSHFactory.buildProtocol} adds the factory)."""
+        return CountedTransport(self.settings, self.clock)
+
+    def getService(self, transport: Any, service: bytes) -> Any:
+        """The service asked for: authentication before the login, the connection after it."""
+        if hasattr(transport, "avatar"):
+            return self.services[service] if service == b"ssh-connection" else None
+        if service != b"ssh-userauth":
+            return None
+        if transport.userauth is None:
+            transport.userauth = self.services[service]()
+        return lambda: transport.userauth
+
+
+def _address_of(transport: Any) -> str:
+    return str(getattr(transport.getPeer(), "host", ""))

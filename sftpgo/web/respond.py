@@ -1,0 +1,116 @@
+"""Answers of the API, and the one place where an error becomes one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.http import RESPONSES
+from twisted.web.server import Request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from sftpgo.errors import MethodDisabled, NotFound, ProviderError, SFTPGoError, ValidationError
+from sftpgo.log import Log
+
+CONTENT_TYPE = b"application/json; charset=utf-8"
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+#: In JSON text these stand inside strings only.  Escaped, no browser takes the answer for markup or for a script.
+_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+
+_STATUSES: tuple[tuple[type[SFTPGoError], int], ...] = (
+    (ValidationError, 400),
+    (MethodDisabled, 403),
+    (NotFound, 404),
+    (ProviderError, 500),
+)
+
+
+@attrs.frozen
+class Answer:
+    """What a handler answers: a value that L{json} can write, and the HTTP status."""
+
+    value: object
+    status: int = 200
+
+
+class Refused(Exception):
+    """A request that is refused by its form, before anybody is asked.
+
+    @ivar answer: the status object to send.
+    """
+
+    def __init__(self, status: int, error: str = "", message: str = "") -> None:
+        super().__init__(error or message)
+        self.answer = status_answer(status, error=error, message=message)
+
+
+def status_answer(status: int, *, error: str = "", message: str = "") -> Answer:
+    """The object that tells how it went: always these three keys in this order."""
+    return Answer({"error": error, "message": message, "status": status}, status)
+
+
+def to_json(value: object) -> bytes:
+    """JSON text in UTF-8 with a final newline."""
+    # A lone surrogate has no UTF-8; what is put in its place is JSON's own escape for it.
+    return (_encode(value).translate(_ESCAPES) + "\n").encode("utf-8", "backslashreplace")
+
+
+def prepare(request: Request, answer: Answer) -> bytes:
+    """Set status and headers; returns the body, which the caller writes."""
+    body = to_json(answer.value)
+    request.setResponseCode(answer.status, RESPONSES.get(answer.status, b""))
+    request.setHeader(b"Content-Type", CONTENT_TYPE)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.setHeader(b"Cache-Control", b"no-store")
+    return body
+
+
+def send(request: Request, answer: Answer) -> None:
+    """Answer and finish."""
+    request.write(prepare(request, answer))
+    request.finish()
+
+
+def answer_to_failure(request: Request, failure: Failure, log: Log) -> Answer:
+    """What the client is told of an error; one that nobody expected goes to the log, and only there."""
+    error = failure.value
+    if isinstance(error, Refused):
+        return error.answer
+    if isinstance(error, MethodNotAllowed):
+        request.setHeader(b"Allow", ", ".join(sorted(error.valid_methods or ())).encode("ascii"))
+        return status_answer(405, message="Method not allowed")
+    if isinstance(error, HTTPException):
+        # The router's other answers: there is no such path.
+        return status_answer(404, message="Not Found")
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return status_answer(status, error=str(error))
+    log.failure(f"{_text(request.method)} {_text(request.path)} failed", failure)
+    return status_answer(500, message="Internal Server Error")
+
+
+def detached(coroutine: Coroutine[Any, Any, Answer], log: Log) -> Deferred[Answer]:
+    """Run a handler to its end, even when its client goes away in the middle and the Deferred is cancelled.
+
+    Else a change of a user could stop between two steps, with nobody to tell.
+    """
+    outcome: Deferred[Answer] = Deferred()
+
+    def done(result: Any) -> None:
+        if not outcome.called:
+            outcome.callback(result)
+        elif isinstance(result, Failure) and not result.check(Refused, SFTPGoError):
+            log.failure("a request failed after its client had gone", result)
+
+    Deferred.fromCoroutine(coroutine).addBoth(done)
+    return outcome
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("ascii", "backslashreplace")

@@ -1,0 +1,104 @@
+"""The HTTP server put together: C{reactor.listenTCP(port, build_site(...))} is all that is left to do."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from sftpgo.interfaces import IAccounts, IDataProvider
+from sftpgo.log import Log
+from sftpgo.version import VersionInfo
+from sftpgo.web.channel import IDLE_TIMEOUT, Channel
+from sftpgo.web.gate import Gate, hosts_for
+from sftpgo.web.request import Request, text
+from sftpgo.web.requestid import RequestIds
+from sftpgo.web.routes import tree
+from sftpgo.web.status import ProviderStatus
+from sftpgo.web.users import Users
+from sftpgo.web.version import Version
+
+
+def build_site(
+    accounts: IAccounts,
+    provider: IDataProvider,
+    *,
+    version: VersionInfo,
+    log: Log,
+    clock: IReactorTime,
+    bind_address: str = "",
+    allowed_hosts: Collection[str] | None = None,
+    hostname: str | None = None,
+) -> Site:
+    """The REST API as a factory of connections.
+
+    @param clock: for the time requests take, and for time limits.
+    @param bind_address: what the site is going to listen on: on a loopback address only the names of the loopback
+        interface are answered, so that no foreign name can be rebound to it.
+    @param allowed_hosts: the names, without ports, that are answered instead; IPv6 addresses in brackets.
+    @param hostname: of this machine, for request ids.
+    """
+    routes = [
+        *Users(accounts).routes(),
+        *Version(version).routes(),
+        *ProviderStatus(provider).routes(),
+    ]
+    hosts = hosts_for(bind_address) if allowed_hosts is None else allowed_hosts
+    gate = Gate(tree(routes, log), hosts, log)
+    return APISite(gate, log=log, clock=clock, request_ids=RequestIds(hostname or socket.gethostname()))
+
+
+class APISite(Site):
+    """Twisted's site with our requests, our limits and our log.
+
+    @ivar clock: tells the time in seconds.
+    @ivar log_face: where requests are told of.
+    """
+
+    protocol = Channel  # type: ignore[assignment]  # declared as the wrapper that adds HTTP/2
+
+    def __init__(self, root: IResource, *, log: Log, clock: IReactorTime, request_ids: RequestIds) -> None:
+        super().__init__(
+            root, requestFactory=Request, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False
+        )
+        self.clock = clock
+        self.log_face = log
+        self._request_ids = request_ids
+
+    def startFactory(self) -> None:
+        """Nothing: Twisted would open an access log of its own here, and wake up every second for its time stamps."""
+
+    def stopFactory(self) -> None:
+        """Nothing was begun."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What to agree on over TLS: our connections speak HTTP/1.1 only."""
+        return [b"http/1.1"]
+
+    def getContentFile(self, _length: int | None) -> BytesIO:
+        """Where a body is kept: in memory, for it is bounded, and a file would block."""
+        return BytesIO()
+
+    def log(self, request: Any) -> None:
+        """Tell of an answered request; Twisted calls this when the answer is complete."""
+        self.tell(request, request.code)
+
+    def tell(self, request: Request, status: int) -> None:
+        """Write a request's line."""
+        header = request.getHeader
+        self.log_face.http(
+            method=text(request.method),
+            proto=text(request.clientproto),
+            remote_addr=request.peer(),
+            request_id=self._request_ids.id_for(header(b"x-request-id")),
+            uri=request.absolute_uri(),
+            user_agent=text(header(b"user-agent") or b""),
+            resp_status=status,
+            resp_size=request.sentLength,
+            elapsed_ms=max(0, round((self.clock.seconds() - request.started) * 1000)),
+        )

@@ -1,0 +1,409 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+import sftpgo
+from sftpgo.dataprovider.sql import inserted
+from sftpgo.dataprovider.sqlite import SQLiteProvider
+from sftpgo.errors import ProviderError, StartupError
+from tests.provider_contract import ProviderContract, a_user, at_once
+
+
+def sqlite_provider(path: str, **options: Any) -> SQLiteProvider:
+    warn = options.pop("warn", lambda text: None)
+    return SQLiteProvider(path, reactor=reactor, warn=warn, **options)  # type: ignore[arg-type]
+
+
+def new_path(test: TestCase) -> str:
+    """Where nothing is yet."""
+    return os.path.abspath(test.mktemp())
+
+
+def put(path: str, data: bytes = b"", mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    os.write(descriptor, data)
+    os.close(descriptor)
+
+
+def read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def beside(path: str) -> list[str]:
+    """What is in the directory of this file."""
+    return os.listdir(os.path.dirname(path))
+
+
+class SQLite(ProviderContract, TestCase):
+    def make_provider(self) -> SQLiteProvider:
+        self.path = new_path(self)
+        self.warnings: list[str] = []
+        return sqlite_provider(self.path, warn=self.warnings.append)
+
+    async def tearDown(self) -> None:
+        self.assertEqual(self.warnings, [])
+
+    async def fill(self, names: Sequence[str]) -> None:
+        rows = [inserted(a_user(name)) for name in names]
+        connection = sqlite3.connect(self.path)
+        with connection:
+            values = ", ".join(f":{column}" for column in rows[0])
+            connection.executemany(f"INSERT INTO users ({', '.join(rows[0])}) VALUES ({values})", rows)
+        connection.close()
+
+    async def test_ids_are_never_reused(self) -> None:
+        users = [await self.provider.add(a_user(name)) for name in "abc"]
+        await self.provider.delete(users[2].id)
+        self.assertEqual((await self.provider.add(a_user("d"))).id, 4)
+
+    async def test_numbers_out_of_range(self) -> None:
+        await self.raises(ProviderError, self.provider.add(a_user("a", quota_size=2**63)))
+        await self.raises(ProviderError, self.provider.users(2**63, 0))
+        await self.raises(ProviderError, self.provider.user_by_id(2**63))
+        self.assertEqual(await self.provider.dump(), [])
+
+    async def test_file_is_for_nobody_else(self) -> None:
+        await self.provider.add(a_user("a"))
+        modes = {name: stat.S_IMODE(os.stat(self.path + name).st_mode) for name in ("", "-wal", "-shm")}
+        self.assertEqual(modes, {"": 0o600, "-wal": 0o600, "-shm": 0o600})
+
+    async def test_write_ahead_log(self) -> None:
+        await self.provider.add(a_user("a"))
+        connection = sqlite3.connect(self.path)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.execute("PRAGMA journal_mode").fetchone(), ("wal",))
+
+    async def test_stop_leaves_one_file(self) -> None:
+        await self.provider.add(a_user("a"))
+        await self.provider.stop()
+        self.assertEqual(beside(self.path), [self.path.rpartition("/")[2]])
+
+    async def test_threads_end(self) -> None:
+        await at_once([self.provider.check() for _ in range(20)])
+        self.assertTrue([thread for thread in threading.enumerate() if "users-" in thread.name])
+        await self.provider.stop()
+        self.assertEqual([thread for thread in threading.enumerate() if "users-" in thread.name], [])
+
+    async def test_started_twice(self) -> None:
+        await self.raises(ProviderError, self.provider.start())
+        await self.provider.check()
+
+    async def test_stopped_while_starting(self) -> None:
+        await self.provider.stop()
+        starting = Deferred.fromCoroutine(self.provider.start())
+        await self.provider.stop()
+        await self.raises(ProviderError, starting)
+        await self.provider.start()
+        await self.provider.check()
+
+    async def test_login_waits_for_no_list(self) -> None:
+        await self.fill([f"user{number:05}" for number in range(1000)])
+        ended: list[str] = []
+
+        async def noted(name: str, call: Any) -> None:
+            await call
+            ended.append(name)
+
+        lists = [noted("list", self.provider.dump()) for _ in range(15)]
+        await at_once([*lists, noted("login", self.provider.user_by_name("user00500"))])
+        self.assertEqual(len(ended), 16)
+        self.assertNotEqual(ended[-1], "login")
+
+    async def test_login_waits_for_no_writer(self) -> None:
+        """Neither for one of ours nor for another process."""
+        await self.provider.add(a_user("a"))
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        write = Deferred.fromCoroutine(self.provider.update_last_login("a", 5))
+        self.assertEqual((await self.provider.user_by_name("a")).last_login, 0)
+        self.assertFalse(write.called)
+        other.execute("COMMIT")
+        await write
+        self.assertEqual((await self.provider.user_by_name("a")).last_login, 5)
+
+    async def test_nothing_runs_in_the_reactor(self) -> None:
+        seen: list[str] = []
+
+        def watch(frame: Any, kind: str, called: Any) -> None:
+            owner = getattr(called, "__self__", None)
+            if kind == "c_call" and (
+                isinstance(owner, sqlite3.Connection | sqlite3.Cursor) or called is sqlite3.connect
+            ):
+                seen.append(str(called))
+
+        previous = sys.getprofile()
+        sys.setprofile(watch)
+        try:
+            provider = sqlite_provider(self.mktemp())
+            self.addCleanup(lambda: Deferred.fromCoroutine(provider.stop()))
+            await provider.start()
+            user = await provider.add(a_user("a"))
+            await provider.update(user)
+            await provider.check()
+            await provider.user_by_name("a")
+            await provider.user_by_id(user.id)
+            await provider.users(10, 0)
+            await provider.dump()
+            await provider.update_quota("a", 1, 1, 1)
+            await provider.used_quota("a")
+            await provider.update_last_login("a", 1)
+            await provider.delete(user.id)
+            await provider.stop()
+            self.assertEqual(seen, [])
+            sqlite3.connect(":memory:").execute("SELECT 1")
+        finally:
+            sys.setprofile(previous)
+        self.assertGreaterEqual(len(seen), 2, "the watch sees a call when there is one")
+
+    async def test_rows_are_what_the_original_reads(self) -> None:
+        await self.provider.add(
+            attrs.evolve(a_user("a"), public_keys=("k1", "k2"), permissions={"/": ("*",), "/b": ("list",)}, uid=7)
+        )
+        connection = sqlite3.connect(self.path)
+        self.addCleanup(connection.close)
+        row = connection.execute(
+            "SELECT public_keys, permissions, filters, uid, status, last_login, password FROM users"
+        ).fetchone()
+        filters = '{"allowed_ip":[],"denied_ip":[]}'
+        self.assertEqual(row, ('["k1","k2"]', '{"/":["*"],"/b":["list"]}', filters, 7, 0, 0, ""))
+
+
+class UnreadableRows(TestCase):
+    """A row somebody else wrote badly."""
+
+    async def setUp(self) -> None:
+        self.path = new_path(self)
+        self.warnings: list[str] = []
+        self.provider = sqlite_provider(self.path, warn=self.note)
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.provider.stop()))
+        await self.provider.start()
+        await at_once([self.provider.add(a_user(name)) for name in "abcdef"])
+        self.connection = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(self.connection.close)
+
+    def note(self, text: str) -> None:
+        self.assertIs(threading.current_thread(), threading.main_thread())
+        self.warnings.append(text)
+
+    def spoil(self, name: str, column: str, value: Any) -> None:
+        self.connection.execute(f"UPDATE users SET {column} = ? WHERE username = ?", (value, name))
+
+    async def test_refused_by_name_and_skipped_in_lists(self) -> None:
+        for column, value in [
+            ("permissions", "{"),
+            ("permissions", '{"/": "*"}'),
+            ("permissions", '"hush"'),
+            ("public_keys", "[1]"),
+            ("public_keys", b"[]"),
+            ("filters", "[" * 100_000),
+            ("filters", '{"denied_ip": 1}'),
+            ("uid", "hush"),
+            ("quota_size", 1.5),
+            ("home_dir", b"/srv"),
+        ]:
+            (before,) = self.connection.execute(f"SELECT {column} FROM users WHERE username = 'c'").fetchone()
+            self.spoil("c", column, value)
+            try:
+                await self.provider.user_by_name("c")
+            except ProviderError as error:
+                self.assertIn('cannot read the user "c": ' + column, str(error))
+                self.assertNotIn("hush", str(error))
+                self.assertNotIn("\n", str(error))
+            else:
+                self.fail(f"{column} {value!r} was read")
+            self.assertEqual(self.warnings, [])
+            self.assertEqual([user.username for user in await self.provider.users(10, 0)], list("abdef"))
+            self.assertEqual(len(self.warnings), 1)
+            self.assertIn('"c"', self.warnings.pop())
+            self.spoil("c", column, before)
+        self.assertEqual((await self.provider.user_by_name("c")).username, "c")
+
+    async def test_a_walk_goes_on_behind_them(self) -> None:
+        for name in "bce":
+            self.spoil(name, "permissions", "{")
+        self.connection.execute("UPDATE users SET username = CAST(x'64ff' AS TEXT) WHERE username = 'd'")
+        for limit in (1, 2, 3, 10):
+            walked: list[str] = []
+            while page := await self.provider.dump(walked[-1] if walked else "", limit):
+                walked += [user.username for user in page]
+            self.assertEqual(walked, ["a", "f"])
+        self.assertEqual([user.username for user in await self.provider.users(10, 0)], ["a", "f"])
+        self.assertTrue(any('"d?": username: not text' in text for text in self.warnings))
+
+    async def test_can_be_mended(self) -> None:
+        self.spoil("c", "permissions", "{")
+        (user_id,) = self.connection.execute("SELECT id FROM users WHERE username = 'c'").fetchone()
+        await self.provider.update(attrs.evolve(a_user("c"), id=user_id))
+        self.assertEqual((await self.provider.user_by_name("c")).permissions, {"/": ("*",)})
+
+    async def test_what_older_versions_wrote(self) -> None:
+        for column, value, field, want in [
+            ("permissions", '["list", "download"]', "permissions", {"/": ("list", "download")}),
+            ("filters", None, "filters.allowed_ip", ()),
+            ("filters", "null", "filters.denied_ip", ()),
+            ("filters", '{"denied_ip": ["10.0.0.0/8"], "newer": 1}', "filters.denied_ip", ("10.0.0.0/8",)),
+            ("public_keys", None, "public_keys", ()),
+            ("public_keys", "null", "public_keys", ()),
+            ("public_keys", "", "public_keys", ()),
+            ("password", None, "password", ""),
+            ("used_quota_files", -3, "used_quota_files", -3),
+        ]:
+            self.spoil("c", column, value)
+            got: Any = await self.provider.user_by_name("c")
+            for name in field.split("."):
+                got = getattr(got, name)
+            self.assertEqual(got, want)
+
+    async def test_negative_usage_recovers(self) -> None:
+        self.spoil("c", "used_quota_files", -3)
+        self.spoil("c", "used_quota_size", -3)
+        await self.provider.update_quota("c", 1, -2, 1)
+        self.assertEqual(await self.provider.used_quota("c"), (1, 0))
+
+    async def test_a_lost_table_is_an_error_everywhere(self) -> None:
+        self.connection.execute("DROP TABLE users")
+        for call in (
+            self.provider.check(),
+            self.provider.users(1, 0),
+            self.provider.dump(),
+            self.provider.user_by_name("a"),
+            self.provider.add(a_user("z", password="hush")),
+        ):
+            try:
+                await call
+            except ProviderError as error:
+                self.assertEqual(str(error), "no such table: users")
+                self.assertNotIn("hush", repr(error.__cause__))
+            else:
+                self.fail("no error")
+
+
+class Failing(TestCase):
+    """What cannot be opened is said in one line that names it."""
+
+    async def refused(self, path: str, **options: Any) -> str:
+        provider = sqlite_provider(path, **options)
+        try:
+            await provider.start()
+        except StartupError as error:
+            text = str(error)
+        else:
+            await provider.stop()
+            self.fail("it was opened")
+        self.assertNotIn("\n", text)
+        await provider.stop()
+        self.assertEqual([thread for thread in threading.enumerate() if "users-" in thread.name], [])
+        return text
+
+    async def test_not_sqlite(self) -> None:
+        path = self.mktemp()
+        put(path, b"something else altogether " * 100)
+        self.assertEqual(await self.refused(path), f'cannot open the SQLite database "{path}": file is not a database')
+        self.assertEqual(read(path)[:9], b"something")
+
+    async def test_directory(self) -> None:
+        path = self.mktemp()
+        os.mkdir(path)
+        self.assertEqual(await self.refused(path), f'cannot use the SQLite database "{path}": it is a directory')
+
+    async def test_fifo(self) -> None:
+        path = self.mktemp()
+        os.mkfifo(path)
+        self.assertEqual(await self.refused(path), f'cannot use the SQLite database "{path}": it is no regular file')
+
+    async def test_missing_directory(self) -> None:
+        path = self.mktemp() + "/x/y"
+        self.assertIn(f'"{path}": No such file or directory', await self.refused(path))
+
+    async def test_dangling_link(self) -> None:
+        path = self.mktemp()
+        os.symlink("/nonexistent/file", path)
+        self.assertIn(f'"{path}": No such file or directory', await self.refused(path))
+
+    async def test_truncated(self) -> None:
+        path = self.mktemp()
+        provider = sqlite_provider(path)
+        await provider.start()
+        await at_once([provider.add(a_user(f"u{n}")) for n in range(200)])
+        await provider.stop()
+        os.truncate(path, 5000)
+        self.assertIn(f'"{path}": database disk image is malformed', await self.refused(path))
+
+    async def test_unreadable(self) -> None:
+        path = self.mktemp()
+        put(path, mode=0)
+        if os.access(path, os.R_OK):
+            raise self.skipTest("nothing is unreadable to this user")  # type: ignore[misc]
+        self.assertIn(path, await self.refused(path))
+
+    async def test_in_memory(self) -> None:
+        for where in ("file::memory:?cache=shared", "file:x?mode=memory&cache=shared", "file:?cache=shared"):
+            self.assertIn("the driver memory", await self.refused("", connection_string=where))
+
+    async def test_no_scripts_for_another_name(self) -> None:
+        path = self.mktemp()
+        self.assertIn("is not the name of a table", await self.refused(path, users_table='x"; DROP TABLE y; --'))
+
+
+class Locations(TestCase):
+    async def opened(self, path: str, **options: Any) -> None:
+        provider = sqlite_provider(path, **options)
+        self.addCleanup(lambda: Deferred.fromCoroutine(provider.stop()))
+        await provider.start()
+        await provider.add(a_user("a"))
+        await provider.stop()
+
+    async def test_strange_paths(self) -> None:
+        folder = new_path(self)
+        os.mkdir(folder)
+        names = ["a b", "q?x=1", "h#1", "100%25", "\N{PILE OF POO}", os.fsdecode(b"\xff"), "file:x", "semi;colon&"]
+        for name in names:
+            await self.opened(os.path.join(folder, name))
+        self.assertEqual(sorted(os.listdir(folder)), sorted(names))
+
+    async def test_connection_string(self) -> None:
+        path = new_path(self)
+        quoted = path + "%20x"
+        for text in (f"file:{quoted}?cache=shared", f"file://{quoted}", f"file:{quoted}?mode=ro&_busy_timeout=9#f"):
+            provider = sqlite_provider("unused", connection_string=text)
+            await provider.start()
+            await provider.check()
+            await provider.stop()
+        self.assertEqual(beside(path), [path.rpartition("/")[2] + " x"])
+        self.assertNotIn("unused", os.listdir())
+
+    async def test_relative_connection_string(self) -> None:
+        name = self.mktemp()
+        await self.opened("unused", connection_string=f"file:{name}?cache=shared")
+        self.assertTrue(os.access(name, os.F_OK))
+
+    async def test_two_tables_in_one_file(self) -> None:
+        path = self.mktemp()
+        await self.opened(path)
+        await self.opened(path, users_table="Select")
+        connection = sqlite3.connect(path)
+        self.addCleanup(connection.close)
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        self.assertEqual(tables, [("Select",), ("sqlite_sequence",), ("users",)])
+
+    async def test_an_empty_file_is_new(self) -> None:
+        path = self.mktemp()
+        put(path)
+        await self.opened(path)
+
+    def test_scripts_are_found(self) -> None:
+        root = Path(sftpgo.__file__).parent
+        self.assertTrue((root / "sql/sqlite").is_dir() or (root.parent / "sql/sqlite").is_dir())
