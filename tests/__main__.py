@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 _COUNTS = re.compile(r"^(?:PASSED|FAILED)(?: \((?P<counts>.*)\))?$", re.MULTILINE)
-_SKIPS = re.compile(r"^\[SKIPPED\]\n(?P<reason>.*(?:\n(?!=====).*)*)", re.MULTILINE)
+_SKIPS = re.compile(r"^\[SKIPPED\]\n(?P<reason>.*(?:\n(?!=====|-----).*)*)", re.MULTILINE)
 
 
 def counts(output: str) -> tuple[int, int, int]:
