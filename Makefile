@@ -3,6 +3,7 @@
 #   make run     start the server on SQLite in ./var, and say what to do next
 #   make test    install what the tests can use, and run them
 #   make lint    ruff, mypy, import-linter
+#   make bench   measure this server beside OpenSSH's and others; BENCH_ARGS=--help says how
 #   make clean   remove all of that
 
 PYTHON ?= python3
@@ -12,9 +13,9 @@ STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 
 # Programs the tests talk to.  Where they cannot be installed, the tests that need them are skipped and say so.
-TEST_PROGRAMS := openssh-client openssh-server putty-tools lftp sshfs curl
+TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server
 
-.PHONY: run test lint format clean programs venv
+.PHONY: run test lint bench format clean programs venv
 
 venv: $(STAMP)
 
@@ -41,6 +42,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP)
+	@scripts/install-packages openssh-client openssh-server || true
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
