@@ -88,17 +88,29 @@ class Accounts:
         """A page of users by name; with C{username} only the one of exactly that name."""
         return await self._provider.users(limit, offset, descending, username)
 
+    def check(self, user: User) -> None:
+        """Raise what L{add} would raise for the record as such; stores nothing and may be called in a thread.
+
+        @raise MethodDisabled: before anything else is looked at.
+        @raise ValidationError: naming the first fault.
+        """
+        self._require_managing()
+        self._validated(user)
+
     def _require_managing(self) -> None:
         if not self._manage_users:
             raise MethodDisabled("managing users is disabled: data_provider.manage_users is 0")
 
     async def _storable(self, user: User) -> User:
-        valid = validate(
+        valid = self._validated(user)
+        if not valid.password or self._passwords.is_hashed(valid.password):
+            return valid
+        return attrs.evolve(valid, password=await self._passwords.hash(valid.password))
+
+    def _validated(self, user: User) -> User:
+        return validate(
             user,
             users_base_dir=self._users_base_dir,
             is_hashed=self._passwords.is_hashed,
             check_key=self._check_key,
         )
-        if not valid.password or self._passwords.is_hashed(valid.password):
-            return valid
-        return attrs.evolve(valid, password=await self._passwords.hash(valid.password))

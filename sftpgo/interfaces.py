@@ -9,6 +9,10 @@ from collections.abc import Awaitable, Sequence
 
 from zope.interface import Interface
 
+from sftpgo.domain.actions import TransferEvent
+from sftpgo.domain.backups import LoadReport
+from sftpgo.domain.explain import Verdict
+from sftpgo.domain.scans import ScanInfo
 from sftpgo.domain.user import User
 
 
@@ -99,9 +103,74 @@ class IAccounts(Interface):
     def list(limit: int, offset: int, descending: bool = False, username: str = "") -> Awaitable[Sequence[User]]:
         """A page of users."""
 
+    def check(user: User) -> None:
+        """Raise what L{add} would raise for the record as such; stores nothing and may be called in a thread."""
+
 
 class IConnections(Interface):
     """The registry of live SSH connections."""
 
     def sessions(username: str) -> int:
         """How many logged-in connections this user has."""
+
+
+class IActions(Interface):
+    """Whoever is told what users did: the hooks of the installation, or functions of an embedding program."""
+
+    def notify(event: TransferEvent) -> None:
+        """Tell of something that has succeeded.  Never waits and never raises."""
+
+
+class IUserActions(Interface):
+    """Whoever is told that users were added, updated or deleted."""
+
+    def user_changed(action: str, user: User) -> None:
+        """Tell of a change; C{action} is C{add}, C{update} or C{delete}.  Never waits and never raises.
+
+        @param user: as stored after the change; for C{delete} as it was.
+        """
+
+
+class IScans(Interface):
+    """Counts what homes hold, in threads, and sets the used quota to it."""
+
+    def running() -> Sequence[ScanInfo]:
+        """The scans under way and those that wait for their turn, oldest first."""
+
+    def start(user: User) -> bool:
+        """Begin to scan a user's home; C{False} when that is being done already.
+
+        Raises L{sftpgo.errors.MethodDisabled} when used quota is not kept.
+        """
+
+    def cancel(username: str) -> bool:
+        """End a scan without a result; C{False} when none of this user runs."""
+
+
+class IBackups(Interface):
+    """Dumps of all users: written to the backups directory, and loaded from files of the server."""
+
+    def save(name: str) -> Awaitable[int]:
+        """Write all users to a file; returns how many.
+
+        Raises L{sftpgo.domain.backups.BackupRefused} for a name that leads elsewhere, L{OSError} when writing fails.
+        """
+
+    def load(
+        path: str, scan_quota: int = 0, partial: bool = False, max_size: int | None = None
+    ) -> Awaitable[LoadReport]:
+        """Check all users of a dump, then add or replace them; with C{partial} those that are in order.
+
+        C{scan_quota}: 1 scans each of them afterwards, 2 those with a quota.  C{max_size} in bytes.  Raises
+        L{sftpgo.domain.backups.BackupRefused} when nothing was changed for what is in the file or C{path}.
+        """
+
+
+class IExplainer(Interface):
+    """Tells which rule decides on a request, without effect."""
+
+    def explain(username: str, operation: str, path: str, ip: str = "") -> Awaitable[Verdict]:
+        """Judge a request of a user.
+
+        Raises L{sftpgo.errors.NotFound}, and L{ValueError} for an operation, a path or an address that is none.
+        """

@@ -1,4 +1,4 @@
-"""Unix signals beyond those that end the process: SIGUSR1 reopens the log."""
+"""Unix signals beyond those that end the process: SIGUSR1 reopens the log, SIGHUP loads the certificate again."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 
 
 class Signals:
-    """Calls C{reopen} on the reactor when SIGUSR1 comes, until L{restore}.
+    """Calls a function on the reactor when a signal comes, until L{restore}.
 
     Outside the main thread, where signals cannot be had, it does nothing.
     """
 
-    def __init__(self, reactor: Any, reopen: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, called: Callable[[], None], number: int = signal.SIGUSR1) -> None:
+        self._number = number
         self._before: Any = None
         self._installed = False
 
         def heard(_number: int, _frame: FrameType | None) -> None:
-            reactor.callFromThread(reopen)
+            reactor.callFromThread(called)
 
         try:
-            self._before = signal.signal(signal.SIGUSR1, heard)
+            self._before = signal.signal(number, heard)
         except ValueError:
             return
         self._installed = True
@@ -31,4 +32,4 @@ class Signals:
         """Put back what handled the signal before."""
         if self._installed:
             self._installed = False
-            signal.signal(signal.SIGUSR1, self._before)
+            signal.signal(self._number, self._before)

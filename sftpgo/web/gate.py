@@ -12,6 +12,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
@@ -19,6 +20,7 @@ from werkzeug.exceptions import NotFound as NoSuchPath
 
 from sftpgo.log import Log
 from sftpgo.web import respond
+from sftpgo.web.authenticate import Authentication
 from sftpgo.web.request import Request
 from sftpgo.web.respond import Refused
 
@@ -27,6 +29,7 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@?#\s]+)(?::[0-9]{0,5})?")
 _SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_OF_BROWSERS = (b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"referer", b"cookie")
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 
 
@@ -48,15 +51,23 @@ class Gate(Resource):
 
     @param routes: what answers the requests that pass.
     @param hosts: the names, without ports, that the server may be called by; C{None} for any.
+    @param authentication: who may ask at all; C{None} for everybody.
     """
 
     isLeaf = True
 
-    def __init__(self, routes: IResource, hosts: Collection[str] | None, log: Log) -> None:
+    def __init__(
+        self,
+        routes: IResource,
+        hosts: Collection[str] | None,
+        log: Log,
+        authentication: Authentication | None = None,
+    ) -> None:
         super().__init__()
         self._routes = routes
         self._hosts = None if hosts is None else frozenset(host.lower().encode("ascii") for host in hosts)
         self._log = log
+        self._authentication = authentication
 
     def render(self, request: Request) -> int:
         """Hand over to the routes, or refuse."""
@@ -65,8 +76,25 @@ class Gate(Resource):
         except (Refused, NoSuchPath):
             respond.send(request, respond.answer_to_failure(request, Failure(), self._log))
             return NOT_DONE_YET
+        if self._authentication is not None:
+            self._enter(request, self._authentication)
+            return NOT_DONE_YET
         routed: int = self._routes.render(request)
         return routed
+
+    def _enter(self, request: Request, authentication: Authentication) -> None:
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def passed(_: None) -> None:
+            if not gone:
+                self._routes.render(request)
+
+        def refused(failure: Failure) -> None:
+            if not gone:
+                respond.send(request, respond.answer_to_failure(request, failure, self._log))
+
+        Deferred.fromCoroutine(authentication.require(request)).addCallback(passed).addErrback(refused)
 
     def _check(self, request: Request) -> None:
         self._check_host(request)
@@ -105,6 +133,23 @@ def check_origin(request: Request) -> None:
     own = {b"http://" + host, b"https://" + host}
     if any(value not in _OWN_SITES for value in site) or any(origin.lower() not in own for origin in origins):
         raise Refused(403, "the request comes from a page of another site")
+
+
+def check_changing_get(request: Request) -> None:
+    """Refuse a GET that somebody's page or link may have made a browser send; for the few that change something.
+
+    Programs send what they always sent.  A browser has to prove that the request comes from a page of ours, by
+    C{Sec-Fetch-Site: same-origin} or by C{X-Requested-With}, a header that other sites' pages cannot send.
+
+    @raise Refused: with 403.
+    """
+    check_origin(request)
+    header = request.getHeader
+    if header(b"x-requested-with") is not None or header(b"sec-fetch-site") == b"same-origin":
+        return
+    browser = b"mozilla/" in (header(b"user-agent") or b"").lower()
+    if browser or any(header(name) is not None for name in _OF_BROWSERS):
+        raise Refused(403, "a browser changes things by POST, or with the header X-Requested-With")
 
 
 def _check_path(request: Request) -> None:

@@ -75,8 +75,19 @@ class Request(server.Request):
             self.site.tell(self, CLIENT_GONE)
 
     def peer(self) -> str:
-        """C{ip:port} of the other end of the connection, whatever headers say of others before it."""
-        return _address(self.client)
+        """C{ip:port} of the other end of the connection; the client's address alone, when a believed proxy tells it."""
+        return self._client() or _address(self.client)
+
+    def address(self) -> str:
+        """The IP address of who asks, as far as that can be believed."""
+        return self._client() or str(getattr(self.client, "host", ""))
+
+    def _client(self) -> str | None:
+        if self.site is None:
+            return None
+        forwarded = self.requestHeaders.getRawHeaders(b"X-Forwarded-For") or []
+        peer = str(getattr(self.client, "host", ""))
+        return self.site.proxies.client(peer, forwarded, self.getHeader(b"x-real-ip"))
 
     def absolute_uri(self) -> str:
         """The address as the client knows it."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.http import RESPONSES
+from twisted.web.http import NO_CONTENT, RESPONSES
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from sftpgo.domain.backups import BackupRefused
 from sftpgo.errors import MethodDisabled, NotFound, ProviderError, SFTPGoError, ValidationError
 from sftpgo.log import Log
 
@@ -39,6 +40,27 @@ class Answer:
     status: int = 200
 
 
+@attrs.frozen
+class Content:
+    """An answer that is not JSON, or has headers of its own.
+
+    @ivar headers: besides those that every answer has; they go before them.
+    """
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    status: int = 200
+
+
+class Streamed:
+    """What a handler answers that has sent everything itself, but for the end."""
+
+
+#: All that a handler may answer.
+Result: TypeAlias = Answer | Content | Streamed
+
+
 class Refused(Exception):
     """A request that is refused by its form, before anybody is asked.
 
@@ -61,17 +83,27 @@ def to_json(value: object) -> bytes:
     return (_encode(value).translate(_ESCAPES) + "\n").encode("utf-8", "backslashreplace")
 
 
-def prepare(request: Request, answer: Answer) -> bytes:
+def prepare(request: Request, answer: Result) -> bytes:
     """Set status and headers; returns the body, which the caller writes."""
-    body = to_json(answer.value)
+    if isinstance(answer, Streamed):
+        return b""
     request.setResponseCode(answer.status, RESPONSES.get(answer.status, b""))
-    request.setHeader(b"Content-Type", CONTENT_TYPE)
-    request.setHeader(b"Content-Length", b"%d" % len(body))
+    if answer.status == NO_CONTENT:
+        return b""
     request.setHeader(b"Cache-Control", b"no-store")
+    if isinstance(answer, Content):
+        body = answer.body
+        request.setHeader(b"Content-Type", answer.content_type.encode("ascii"))
+        for name, value in answer.headers.items():
+            request.setHeader(name.encode("ascii"), value.encode("ascii"))
+    else:
+        body = to_json(answer.value)
+        request.setHeader(b"Content-Type", CONTENT_TYPE)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
     return body
 
 
-def send(request: Request, answer: Answer) -> None:
+def send(request: Request, answer: Result) -> None:
     """Answer and finish."""
     request.write(prepare(request, answer))
     request.finish()
@@ -83,11 +115,12 @@ def answer_to_failure(request: Request, failure: Failure, log: Log) -> Answer:
     if isinstance(error, Refused):
         return error.answer
     if isinstance(error, MethodNotAllowed):
-        request.setHeader(b"Allow", ", ".join(sorted(error.valid_methods or ())).encode("ascii"))
-        return status_answer(405, message="Method not allowed")
+        return _other_method(request, error)
     if isinstance(error, HTTPException):
         # The router's other answers: there is no such path.
         return status_answer(404, message="Not Found")
+    if isinstance(error, BackupRefused):
+        return status_answer(400, error=error.error, message=error.message)
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return status_answer(status, error=str(error))
@@ -95,12 +128,21 @@ def answer_to_failure(request: Request, failure: Failure, log: Log) -> Answer:
     return status_answer(500, message="Internal Server Error")
 
 
-def detached(coroutine: Coroutine[Any, Any, Answer], log: Log) -> Deferred[Answer]:
+def _other_method(request: Request, error: MethodNotAllowed) -> Answer:
+    """RFC 9110, section 9.3.7: every path tells what it can be asked."""
+    allowed = sorted({*(error.valid_methods or ()), "OPTIONS"})
+    request.setHeader(b"Allow", ", ".join(allowed).encode("ascii"))
+    if request.method == b"OPTIONS":
+        return Answer(None, NO_CONTENT)
+    return status_answer(405, message="Method not allowed")
+
+
+def detached(coroutine: Coroutine[Any, Any, Result], log: Log) -> Deferred[Result]:
     """Run a handler to its end, even when its client goes away in the middle and the Deferred is cancelled.
 
     Else a change of a user could stop between two steps, with nobody to tell.
     """
-    outcome: Deferred[Answer] = Deferred()
+    outcome: Deferred[Result] = Deferred()
 
     def done(result: Any) -> None:
         if not outcome.called:

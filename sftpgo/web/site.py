@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from io import BytesIO
 from typing import Any
 
+from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from sftpgo.interfaces import IAccounts, IDataProvider
+from sftpgo.domain.connection import ConnectionRegistry
+from sftpgo.interfaces import IAccounts, IBackups, IDataProvider, IExplainer, IScans
 from sftpgo.log import Log
+from sftpgo.metrics import Metrics
 from sftpgo.version import VersionInfo
+from sftpgo.web.apidocs import APIDocs
+from sftpgo.web.authenticate import Authentication
 from sftpgo.web.channel import IDLE_TIMEOUT, Channel
+from sftpgo.web.connections import Connections
+from sftpgo.web.events import Events
+from sftpgo.web.explain import Explain
 from sftpgo.web.gate import Gate, hosts_for
+from sftpgo.web.maintenance import Maintenance
+from sftpgo.web.metrics import MetricsPage, RunInThread
+from sftpgo.web.proxies import Proxies
+from sftpgo.web.quota import QuotaScans
 from sftpgo.web.request import Request, text
 from sftpgo.web.requestid import RequestIds
-from sftpgo.web.routes import tree
+from sftpgo.web.routes import Route, tree
 from sftpgo.web.status import ProviderStatus
 from sftpgo.web.users import Users
 from sftpgo.web.version import Version
@@ -27,30 +39,55 @@ from sftpgo.web.version import Version
 def build_site(
     accounts: IAccounts,
     provider: IDataProvider,
+    registry: ConnectionRegistry,
+    scans: IScans,
+    backups: IBackups,
+    metrics: Metrics,
+    explainer: IExplainer,
     *,
+    run_in_thread: RunInThread,
     version: VersionInfo,
     log: Log,
     clock: IReactorTime,
     bind_address: str = "",
     allowed_hosts: Collection[str] | None = None,
+    authentication: Authentication | None = None,
+    proxies: Proxies | None = None,
     hostname: str | None = None,
-) -> Site:
+) -> APISite:
     """The REST API as a factory of connections.
 
+    @param run_in_thread: calls a function off the reactor and gives what can be awaited for its result.
     @param clock: for the time requests take, and for time limits.
     @param bind_address: what the site is going to listen on: on a loopback address only the names of the loopback
         interface are answered, so that no foreign name can be rebound to it.
     @param allowed_hosts: the names, without ports, that are answered instead; IPv6 addresses in brackets.
+    @param authentication: who may ask at all; C{None} for everybody.
+    @param proxies: who is believed what it says of its clients; nobody when not given.
     @param hostname: of this machine, for request ids.
     """
-    routes = [
-        *Users(accounts).routes(),
+    changes = DeferredLock()
+    events = Events(registry, clock)
+    routes = (
+        *Users(accounts, changes).routes(),
+        *Connections(registry).routes(),
+        *QuotaScans(accounts, scans).routes(),
+        *Maintenance(backups, changes, log).routes(),
         *Version(version).routes(),
         *ProviderStatus(provider).routes(),
-    ]
+        *Explain(explainer).routes(),
+        *events.routes(),
+        *MetricsPage(metrics, run_in_thread).routes(),
+        *APIDocs(run_in_thread).routes(),
+    )
     hosts = hosts_for(bind_address) if allowed_hosts is None else allowed_hosts
-    gate = Gate(tree(routes, log), hosts, log)
-    return APISite(gate, log=log, clock=clock, request_ids=RequestIds(hostname or socket.gethostname()))
+    gate = Gate(tree(routes, log), hosts, log, authentication)
+    request_ids = RequestIds(hostname or socket.gethostname())
+    site = APISite(gate, log=log, clock=clock, request_ids=request_ids, answered=metrics.http_request)
+    site.routes = routes
+    site.proxies = proxies or Proxies()
+    site.stopping = events.stop
+    return site
 
 
 class APISite(Site):
@@ -58,23 +95,40 @@ class APISite(Site):
 
     @ivar clock: tells the time in seconds.
     @ivar log_face: where requests are told of.
+    @ivar routes: what it answers.
+    @ivar proxies: who is believed what it says of its clients.
+    @ivar stopping: called when it stops.
+    @param answered: told of the status of each answer.
     """
 
     protocol = Channel  # type: ignore[assignment]  # declared as the wrapper that adds HTTP/2
 
-    def __init__(self, root: IResource, *, log: Log, clock: IReactorTime, request_ids: RequestIds) -> None:
+    def __init__(
+        self,
+        root: IResource,
+        *,
+        log: Log,
+        clock: IReactorTime,
+        request_ids: RequestIds,
+        answered: Callable[[int], None],
+    ) -> None:
         super().__init__(
             root, requestFactory=Request, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False
         )
         self.clock = clock
         self.log_face = log
         self._request_ids = request_ids
+        self._answered = answered
+        self.routes: tuple[Route, ...] = ()
+        self.proxies = Proxies()
+        self.stopping: Callable[[], None] = lambda: None
 
     def startFactory(self) -> None:
         """Nothing: Twisted would open an access log of its own here, and wake up every second for its time stamps."""
 
     def stopFactory(self) -> None:
-        """Nothing was begun."""
+        """End what would never end by itself; called when nobody new is listened to."""
+        self.stopping()
 
     def acceptableProtocols(self) -> list[bytes]:
         """What to agree on over TLS: our connections speak HTTP/1.1 only."""
@@ -89,7 +143,8 @@ class APISite(Site):
         self.tell(request, request.code)
 
     def tell(self, request: Request, status: int) -> None:
-        """Write a request's line."""
+        """Count a request and write its line."""
+        self._answered(status)
         header = request.getHeader
         self.log_face.http(
             method=text(request.method),

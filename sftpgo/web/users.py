@@ -18,12 +18,14 @@ _MAX_LIMIT = 500
 
 
 class Users:
-    """Lists, adds, shows, changes and removes accounts."""
+    """Lists, adds, shows, changes and removes accounts.
 
-    def __init__(self, accounts: IAccounts) -> None:
+    @param changes: held while a record is loaded, decoded over and stored: of two such at once one would be lost.
+    """
+
+    def __init__(self, accounts: IAccounts, changes: DeferredLock) -> None:
         self._accounts = accounts
-        # A change is loaded, decoded over and stored: one at a time, or of two at once one would be lost.
-        self._changes = DeferredLock()
+        self._changes = changes
 
     def routes(self) -> tuple[Route, ...]:
         """What this answers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import tempfile
 from typing import Any
 
 import attrs
@@ -18,13 +19,22 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from sftpgo.accounts import Accounts
+from sftpgo.backups import Backups
 from sftpgo.dataprovider.memory import MemoryProvider
+from sftpgo.domain.connection import ConnectionRegistry
+from sftpgo.domain.user import User
+from sftpgo.explain import Explainer
 from sftpgo.log import Log
 from sftpgo.log.records import HTTP
+from sftpgo.metrics import Metrics
 from sftpgo.passwords import Passwords
+from sftpgo.scans import Progress, Scans
 from sftpgo.ssh import authorized_keys
+from sftpgo.storage.confined import Home
+from sftpgo.storage.usage import Usage, scan
 from sftpgo.version import VersionInfo
 from sftpgo.web.site import build_site
+from tests.web import schema
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG0Gg8TSuRnWX44mHuzXFXAvhaO4q9566TZpLM+1O5I1 a <b>&c"
 HASH = "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcfYEdFCoEOfaS35inz1"
@@ -128,10 +138,29 @@ class Server:
             manage_users=manage_users,
         )
         log = Log("httpd", self.events.append)
+        run_in_thread = self._run_in_thread = options.pop("run_in_thread", maybeDeferred)
+        self.registry = ConnectionRegistry()
+        self.metrics = Metrics()
+        self.scans = Scans(
+            self._rescan,
+            run_in_thread,
+            self.clock.seconds,
+            log,
+            enabled=options.pop("track_quota", True),
+        )
+        # Made by those tests only that dump.
+        self.backups_path = options.pop("backups_path", tempfile.gettempdir() + "/no-backups")
+        backups = Backups(self.backups_path, self.accounts, self.provider, self.scans, run_in_thread)
         self.site = build_site(
             self.accounts,
             self.provider,
+            self.registry,
+            self.scans,
+            backups,
+            self.metrics,
+            Explainer(self.provider, run_in_thread, self.clock.seconds),
             **{
+                "run_in_thread": run_in_thread,
                 "version": VersionInfo("1.2.3", "2020-01-01", "abc"),
                 "log": log,
                 "clock": self.clock,
@@ -140,6 +169,11 @@ class Server:
             }
             | options,
         )
+
+    async def _rescan(self, user: User, home: Home, progress: Progress) -> Usage:
+        usage: Usage = await self._run_in_thread(scan, home, progress)
+        await self.provider.update_quota(user.username, usage.files, usage.size, 1, True)
+        return usage
 
     @property
     def lines(self) -> list[LogEvent]:
@@ -155,4 +189,9 @@ class Server:
         wire.send(head(method, path, fields) + content)
         await wire.closed
         wire.hang_up()
-        return Received(wire.value()).reply(method)
+        reply = Received(wire.value()).reply(method)
+        # Whatever a test asks, it is answered as the description of the API says.
+        fault = schema.violation(method, path, reply.status, reply.headers.get("Content-Type", ""), reply.body)
+        if fault:
+            raise AssertionError(f"{method} {path}: {fault}")
+        return reply

@@ -16,10 +16,21 @@ from tests.web.talk import HOST, Received, Reply, Server, Wire, head, user
 PATH = "/api/v1/user"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PROPFIND")
 ROUTES = {
-    "/api/v1/user": {"GET", "POST"},
-    "/api/v1/user/1": {"GET", "PUT", "DELETE"},
-    "/api/v1/version": {"GET"},
-    "/api/v1/providerstatus": {"GET"},
+    "/api/v1/user": {"GET", "HEAD", "POST"},
+    "/api/v1/user/1": {"GET", "HEAD", "PUT", "DELETE"},
+    "/api/v1/connection": {"GET", "HEAD"},
+    "/api/v1/connection/1": {"DELETE"},
+    "/api/v1/quota_scan": {"GET", "HEAD", "POST", "DELETE"},
+    "/api/v1/dumpdata": {"GET", "POST"},
+    "/api/v1/loaddata": {"GET", "POST"},
+    "/api/v1/explain": {"GET", "HEAD"},
+    "/api/v1/events": {"GET", "HEAD"},
+    "/api/v1/openapi.yaml": {"GET", "HEAD"},
+    "/docs": {"GET", "HEAD"},
+    "/docs/x": {"GET", "HEAD"},
+    "/api/v1/version": {"GET", "HEAD"},
+    "/api/v1/providerstatus": {"GET", "HEAD"},
+    "/metrics": {"GET", "HEAD"},
 }
 
 
@@ -79,14 +90,31 @@ class General(SiteCase):
 
     def test_methods(self) -> None:
         for path, allowed in ROUTES.items():
-            for method in set(METHODS) - allowed:
+            for method in set(METHODS) - allowed - {"OPTIONS"}:
                 reply = self.ask(method, path)
                 self.assertEqual((method, path, reply.status), (method, path, 405))
-                self.assertEqual(reply.headers["Allow"], ", ".join(sorted(allowed)))
+                self.assertEqual(reply.headers["Allow"], ", ".join(sorted({*allowed, "OPTIONS"})))
                 if method == "HEAD":
                     self.assertEqual(reply.body, b"")
                 else:
                     self.assertEqual(reply.json, {"error": "", "message": "Method not allowed", "status": 405})
+
+    def test_options(self) -> None:
+        for path, allowed in ROUTES.items():
+            reply = self.ask("OPTIONS", path)
+            self.assertEqual((path, reply.status, reply.body), (path, 204, b""))
+            self.assertEqual(reply.headers["Allow"], ", ".join(sorted({*allowed, "OPTIONS"})))
+            self.assertEqual(reply.headers["Server"], "sftpgo")
+            for name in ("Content-Type", "Content-Length", "Transfer-Encoding", "Access-Control-Allow-Origin"):
+                self.assertNotIn(name, reply.headers)
+
+    def test_head_is_get_without_a_body(self) -> None:
+        self.ask("POST", PATH, user())
+        for path, allowed in ROUTES.items():
+            if "HEAD" in allowed and path not in ("/metrics", "/api/v1/events", "/api/v1/explain", "/docs/x"):
+                got, asked = self.ask("GET", path), self.ask("HEAD", path)
+                self.assertEqual((path, asked.status, asked.body), (path, 200, b""))
+                self.assertEqual(asked.headers.items(), got.headers.items())
 
     def test_unknown_paths(self) -> None:
         for path in (
@@ -139,7 +167,7 @@ class General(SiteCase):
         body = b'{"trailing":"'
         request = head("POST", PATH, {"Content-Length": str(len(body))}) + body
         stream = Received(wire.send(request + head("GET", PATH) + head("HEAD", PATH) + head("GET", "/x")))
-        for method, status in (("POST", 400), ("GET", 200), ("HEAD", 405), ("GET", 404)):
+        for method, status in (("POST", 400), ("GET", 200), ("HEAD", 200), ("GET", 404)):
             self.assertEqual(stream.reply(method).status, status)
         self.assertFalse(wire.disconnecting)
 
@@ -238,7 +266,7 @@ class Lines(SiteCase):
         for method, path in requests:
             self.ask(method, path)
         self.ask("GET", PATH, None, {"Host": "evil.example"})
-        self.assertEqual([line["resp_status"] for line in self.server.lines], [200, 405, 404, 400, 200, 404, 403])
+        self.assertEqual([line["resp_status"] for line in self.server.lines], [200, 200, 404, 400, 200, 404, 403])
 
     def test_headers_of_proxies_are_not_believed(self) -> None:
         forged = {"X-Real-IP": "6.6.6.6", "X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6", "Via": "6.6.6.6"}

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.harness import PATIENCE, ROOT, Server
+
+
+class ExplainCommandTests(SynchronousTestCase):
+    """Beside the running server, on its database."""
+
+    def setUp(self) -> None:
+        self.server = Server()
+        self.addCleanup(self.server.clean_up)
+        self.server.start()
+        self.server.add_user("alice", permissions={"/": ["*"], "/d": ["list"]})
+
+    def explain(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sftpgo", "explain", "-c", str(self.server.directory), *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    def test_it_says_what_the_server_says(self) -> None:
+        done = self.explain("alice", "upload", "/d/x")
+        self.assertEqual((done.returncode, done.stderr), (2, ""))
+        self.assertEqual(
+            done.stdout,
+            "denied: upload '/d/x', by permissions: \"upload\" is not granted on /d: the entry of /d decides\n",
+        )
+        done = self.explain("alice", "upload", "/x", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rest = self.server.rest("GET", "/explain?username=alice&operation=upload&path=/x")
+        self.assertEqual(json.loads(done.stdout), rest)
+        for words, text in (
+            (["bob", "upload", "/x"], "Not found"),
+            (["alice", "fly", "/x"], "invalid choice"),
+            (["alice", "list", "/", "--ip", "x"], "'x'"),
+        ):
+            done = self.explain(*words)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+            self.assertIn(text, done.stderr)
