@@ -19,8 +19,12 @@ Usage:
   sftpgo [command]
 
 Available commands:
-  serve       Start the server
-  help        Help about any command
+  serve         Start the server
+  initprovider  Bring the database's schema up to date
+  import        Bring in the accounts of another server
+  rest          Manage a running server over its REST API
+  explain       Tell which rule decides on a request of a user
+  help          Help about any command
 
 Flags:
   -h, --help      help for sftpgo
@@ -79,6 +83,7 @@ def serve(words: Sequence[str]) -> None:
             log_beginner=globalLogBeginner,
             failed=failed,
             welcome=sys.stdout,
+            wait=options["wait"],
         )
     except SFTPGoError as error:
         refuse(error)
@@ -87,4 +92,38 @@ def serve(words: Sequence[str]) -> None:
     reactor.run()
 
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
+def initprovider(words: Sequence[str]) -> None:
+    """C{sftpgo initprovider}: bring the database's schema up to date."""
+    from sftpgo.initprovider import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
+def import_accounts(words: Sequence[str]) -> None:
+    """C{sftpgo import}: bring in the accounts of another server."""
+    from sftpgo.importing.command import run  # noqa: PLC0415 -- only this command needs it
+
+    run(words)
+
+
+def rest(words: Sequence[str]) -> None:
+    """C{sftpgo rest}: manage a running server over its REST API."""
+    from sftpgo.restcli.main import rest as run  # noqa: PLC0415 -- only this command needs it
+
+    run(words)
+
+
+def explain(words: Sequence[str]) -> None:
+    """C{sftpgo explain}: which rule decides on a request, asked of the configured data provider itself."""
+    from sftpgo.explaincommand import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "serve": serve,
+    "initprovider": initprovider,
+    "import": import_accounts,
+    "rest": rest,
+    "explain": explain,
+}

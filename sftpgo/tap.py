@@ -46,6 +46,7 @@ class Options(usage.Options):
         ["config-dir", "c", ".", "Directory of the configuration, keys and database [SFTPGO_CONFIG_DIR]"],
         ["config-file", "f", "sftpgo", "Name of the configuration file, without extension [SFTPGO_CONFIG_FILE]"],
         ["config", None, None, "Path of the configuration file; its directory is the configuration's then"],
+        ["wait", "w", 0, "Seconds to wait for a database that is not there yet [SFTPGO_WAIT]", _whole],
         ["log-file-path", "l", "sftpgo.log", "Log file; empty: JSON lines on standard output [SFTPGO_LOG_FILE_PATH]"],
         ["log-max-size", "s", 10, "Megabytes at which the log is rotated [SFTPGO_LOG_MAX_SIZE]", _whole],
         ["log-max-backups", "b", 5, "Rotated logs to keep [SFTPGO_LOG_MAX_BACKUPS]", _whole],
@@ -143,6 +144,8 @@ def makeService(options: Options) -> IService:
 
     try:
         loaded = options.load()
-        return IService(build(loaded, reactor, log_settings=options.log_settings(), failed=failed))
+        return IService(
+            build(loaded, reactor, log_settings=options.log_settings(), failed=failed, wait=options["wait"])
+        )
     except SFTPGoError as error:
         refuse(error)

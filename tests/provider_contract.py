@@ -74,7 +74,8 @@ class ProviderContract:
     no_such_name = "Not found: sql: no rows in result set"
     no_such_id = "Not found: sql: no rows in result set"
     duplicate = "UNIQUE constraint failed: users.username"
-    negative_limit_is_all = True
+    #: What a negative limit gives: C{all}, C{none}, or an C{error}, where the database itself refuses it.
+    negative_limit = "all"
 
     def make_provider(self) -> Any:
         raise AssertionError("each provider's own test says how it is made")
@@ -298,7 +299,10 @@ class ProviderContract:
                 got = await self.names(limit, offset, descending=True)
                 self.assertEqual(got, names[::-1][offset : offset + limit])
         self.assertEqual(await self.names(3, -4), names[:3])
-        self.assertEqual(await self.names(-1, 0), names if self.negative_limit_is_all else [])
+        if self.negative_limit == "error":
+            await self.raises(ProviderError, self.provider.users(-1, 0))
+        else:
+            self.assertEqual(await self.names(-1, 0), names if self.negative_limit == "all" else [])
 
     async def test_page_of_one_name(self) -> None:
         await self.add_all(["a", "ab", "b"])
@@ -321,6 +325,14 @@ class ProviderContract:
         self.assertEqual([user.username for user in await self.provider.dump("user00008x", 2)], names[9:11])
         self.assertEqual(list(await self.provider.dump("user99999")), [])
         self.assertEqual(list(await self.provider.dump("", 0)), [])
+
+    async def test_pages_far_from_the_beginning(self) -> None:
+        names = [f"user{number:05}" for number in range(1500)]
+        await self.fill(names[::-1])
+        for offset in (499, 500, 501, 999, 1490, 1499, 1500, 1501, 10**9):
+            self.assertEqual(await self.names(20, offset), names[offset : offset + 20])
+            self.assertEqual(await self.names(20, offset, True), names[::-1][offset : offset + 20])
+        self.assertEqual(await self.names(0, 1000), [])
 
     async def test_walk_over_a_changing_store(self) -> None:
         await self.add_all(["a", "c", "e", "g"])

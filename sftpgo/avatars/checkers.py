@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sftpgo.domain.user import STATUS_ENABLED, User
-from sftpgo.errors import LoginDenied, NotFound
+from sftpgo.errors import LoginDenied, NotFound, ProviderError
 from sftpgo.interfaces import IDataProvider, IPasswords
 from sftpgo.ssh import authorized_keys
 
@@ -50,11 +50,16 @@ def refusal(user: User, now: int) -> str:
 
 
 async def find(provider: Any, username: bytes) -> User | None:
-    """The account of this name; None when there is none, or the name is no text."""
+    """The account of this name; None when there is none, or the name is no text.
+
+    @raise Refused: when the data provider cannot tell: nobody gets in, and the log learns why.
+    """
     try:
         found: User = await provider.user_by_name(username.decode("utf-8"))
     except (UnicodeDecodeError, NotFound):
         return None
+    except ProviderError as error:
+        raise Refused(f"the data provider failed: {error}") from error
     return found
 
 

@@ -1,1 +1,1 @@
-"""Where the users are kept: memory and SQLite, behind one interface."""
+"""Where the users are kept: five kinds of store behind one interface, and how their schema comes about."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -17,17 +17,27 @@ from sftpgo.interfaces import IDataProvider
 
 @implementer(IDataProvider)
 class MemoryProvider:
-    """L{IDataProvider} over two dictionaries and one sorted list of names."""
+    """L{IDataProvider} over two dictionaries and one sorted list of names.
 
-    def __init__(self) -> None:
+    @param load: gives the users to begin with, when it is first started; may raise L{StartupError}.
+    """
+
+    def __init__(self, load: Callable[[], Awaitable[Iterable[User]]] | None = None) -> None:
+        self._load = load
         self._stopped = False
         self._by_name: dict[str, User] = {}
         self._names: dict[int, str] = {}
         self._sorted: list[str] = []
 
     async def start(self) -> None:
-        """Answer (again): nothing is to be opened."""
+        """Answer (again); what was kept before is still there."""
         self._stopped = False
+        load, self._load = self._load, None
+        if load is not None:
+            for user in await load():
+                self._keep(user)
+                self._names[user.id] = user.username
+            self._sorted = sorted(self._by_name)
 
     async def stop(self) -> None:
         """Refuse from now on."""

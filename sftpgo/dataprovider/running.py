@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sftpgo.dataprovider.rows import Page, user_from_row, users_from_rows
 from sftpgo.domain.user import User
-from sftpgo.errors import NotFound, ProviderError
+from sftpgo.errors import NotFound, ProviderError, StartupError
 
 #: What the original says of a user that is not there, with any SQL database.
 NO_ROWS = "sql: no rows in result set"
@@ -67,9 +67,20 @@ def _driver_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         # From the driver's error: SQLAlchemy's own shows the statement, and its text would end up in logs.
-        raise ProviderError(str(error.orig)) from error.orig
+        raise ProviderError(_told(error.orig)) from error.orig
     except SQLAlchemyError as error:
         raise ProviderError(str(error.args[0]) if error.args else type(error).__name__) from error
-    except (OverflowError, UnicodeEncodeError) as error:
-        # What Python's sqlite3 says of values it cannot bind, without asking SQLite.
+    except StartupError as error:
+        # The pool had to connect anew, and could not.
         raise ProviderError(str(error)) from error
+    except (OverflowError, UnicodeError) as error:
+        # What a driver says of values it cannot bind, or read, without asking the database.
+        raise ProviderError(str(error)) from error
+
+
+def _told(error: BaseException | None) -> str:
+    """The driver's text; MySQL's comes with a number, which the original showed in this form."""
+    arguments = error.args if error is not None else ()
+    if len(arguments) == 2 and isinstance(arguments[0], int):
+        return f"Error {arguments[0]}: {arguments[1]}"
+    return str(error)

@@ -58,9 +58,10 @@ def parse_script(name: str, text: str) -> Script:
     return Script(name, frozenset(column.strip() for column in listed), text)
 
 
-def pending(scripts: Sequence[Script], present: Collection[str]) -> Sequence[Script]:
+def pending(scripts: Sequence[Script], present: Collection[str], *, rebuilds: bool = True) -> Sequence[Script]:
     """The scripts still to be applied to a table with these columns (none of them: there is no table yet).
 
+    @param rebuilds: the scripts build the table anew, as they must in SQLite; else they only add columns.
     @raise StartupError: the table is at none of the stages the scripts go through, or has columns of its own that
         building it anew would lose.
     """
@@ -72,10 +73,25 @@ def pending(scripts: Sequence[Script], present: Collection[str]) -> Sequence[Scr
             continue
         if strays := here & set().union(*(later.columns for later in scripts[index:])):
             raise StartupError(f"of unknown layout: {_list(strays)} without {_list(script.columns - here)}")
-        if foreign := here - seen:
+        if (foreign := here - seen) and not seen:
+            raise StartupError(f"not a table of users: it has {_list(foreign)} without {_list(script.columns - here)}")
+        if foreign and rebuilds:
             raise StartupError(f"of an older layout, and bringing it up to date would lose {_list(foreign)}")
         return scripts[index:]
     return ()
+
+
+def require_current(dialect: str, table: str, present: Collection[str]) -> None:
+    """Refuse a table that lacks columns, for databases whose schema is somebody's to administer.
+
+    @param present: its columns; none if there is no such table.
+    @raise StartupError: naming what is missing and the command that adds it.
+    """
+    needed = set().union(*(script.columns for script in load_scripts(dialect)))
+    here = {name.lower() for name in present}
+    if missing := needed - here:
+        what = f'the table "{table}" lacks {_list(missing)}' if here else f'there is no table "{table}"'
+        raise StartupError(f'{what}: "sftpgo initprovider" brings the schema up to date')
 
 
 def statements(script: Script, table: str) -> Iterator[str]:

@@ -22,18 +22,23 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    and_,
     bindparam,
     case,
+    cast,
     delete,
     insert,
     literal,
     select,
     update,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.dialects.mysql import BINARY, CHAR, LONGTEXT
 
 from sftpgo.dataprovider.rows import MOST, UNTOUCHED_BY_UPDATE, bounded, row_from_user
 from sftpgo.domain.user import User
+
+#: From this offset on it is cheaper to look for the first name before the rows.
+FAR = 500
 
 Rows: TypeAlias = "Select[*tuple[Any, ...]]"
 
@@ -80,6 +85,9 @@ class Statements:
     @ivar page: C{page_limit, page_offset}: rows by name.  The limit goes to the database as it is: SQLite takes a
         negative one as "all", others refuse it.
     @ivar page_descending: the same from the other end.
+    @ivar page_far: the same as C{page} for a page far from the beginning: names are counted in the index alone, and
+        only the page's own rows are read.
+    @ivar page_far_descending: the same from the other end.
     @ivar page_of_one: C{name, page_limit, page_offset}.
     @ivar after: C{name, page_limit, page_offset}: rows by name from the first one after this name; each such page
         costs the same, however far into the table.
@@ -97,6 +105,8 @@ class Statements:
     by_id: Rows
     page: Rows
     page_descending: Rows
+    page_far: Rows
+    page_far_descending: Rows
     page_of_one: Rows
     after: Rows
     add: Insert
@@ -108,13 +118,25 @@ class Statements:
     last_login: Update
 
 
-def statements(table: Table) -> Statements:
-    """Build them all."""
+def statements(table: Table, *, compare_bytes: bool = False) -> Statements:
+    """Build them all.
+
+    @param compare_bytes: for MySQL, whose collations take C{Alice} for C{alice}, or C{"alice "} for C{alice}: what
+        the index finds is compared byte by byte too.
+    """
     columns = table.c
-    this_name = columns.username == bindparam("name")
+    this_name: ColumnElement[bool] = columns.username == bindparam("name")
+    if compare_bytes:
+        # Through utf8mb4, which the connection speaks: the table may have another character set.
+        as_text = cast(columns.username, CHAR(charset="utf8mb4"))
+        this_name = and_(this_name, cast(as_text, BINARY) == cast(bindparam("name", type_=String), BINARY))
     this_id = columns.id == bindparam("user_id")
     part = select(table).limit(bindparam("page_limit")).offset(bindparam("page_offset"))
     ascending = part.order_by(columns.username.asc())
+    names = select(columns.username).limit(1).offset(bindparam("page_offset"))
+    rest = select(table).limit(bindparam("page_limit"))
+    first = names.order_by(columns.username.asc()).scalar_subquery()
+    last = names.order_by(columns.username.desc()).scalar_subquery()
     counted_now = update(table).where(this_name).values(last_quota_update=bindparam("now"))
     return Statements(
         ping=select(literal(1)).select_from(table).limit(1),
@@ -122,6 +144,8 @@ def statements(table: Table) -> Statements:
         by_id=select(table).where(this_id),
         page=ascending,
         page_descending=part.order_by(columns.username.desc()),
+        page_far=rest.where(columns.username >= first).order_by(columns.username.asc()),
+        page_far_descending=rest.where(columns.username <= last).order_by(columns.username.desc()),
         page_of_one=ascending.where(this_name),
         after=ascending.where(columns.username > bindparam("name")),
         add=insert(table),
@@ -148,6 +172,14 @@ def replaced(user: User) -> dict[str, object]:
     """The values of a changed row: all but its identity and what the server itself counts; and whose they are."""
     row = row_from_user(user)
     return {"user_id": user.id, **{name: value for name, value in row.items() if name not in UNTOUCHED_BY_UPDATE}}
+
+
+def page_query(limit: int, offset: int, descending: bool, username: str) -> tuple[str, dict[str, object]]:
+    """Which of L{Statements} gives this page, by name, and its parameters; a negative offset is none."""
+    part: dict[str, object] = {"page_limit": limit, "page_offset": max(0, offset)}
+    if username:
+        return "page_of_one", {"name": username, **part}
+    return ("page_far" if offset > FAR else "page") + ("_descending" if descending else ""), part
 
 
 def quota_to_add(username: str, files: int, size: int, now: int) -> dict[str, object]:

@@ -45,9 +45,8 @@ class SQLiteProvider(ThreadedProvider):
         @param lookup_threads: how many lookups of one user may run at once; lists and writes have threads of their
             own.
         """
-        location = connection_string or "file:" + quote(os.fsencode(path))
         super().__init__(
-            partial(open_engines, location, users_table, lookup_threads),
+            partial(open_engines, location(path, connection_string), users_table, lookup_threads),
             reactor=reactor,
             warn=warn,
             users_table=users_table,
@@ -55,28 +54,30 @@ class SQLiteProvider(ThreadedProvider):
         )
 
 
-def open_engines(location: str, table: str, lookup_threads: int) -> tuple[Engines, list[str]]:
+def location(path: str, connection_string: str) -> str:
+    """C{file:PATH?parameters}, from the configuration."""
+    return connection_string or "file:" + quote(os.fsencode(path))
+
+
+def prepare(where: str, table: str) -> list[str]:
+    """Bring the schema up to date; returns the names of the scripts that were applied.  Blocks.
+
+    @param where: C{file:PATH?parameters}.
+    @raise StartupError: in one line, naming the file.
+    """
+    return _prepared(*_parse(where), table)[1]
+
+
+def open_engines(where: str, table: str, lookup_threads: int) -> tuple[Engines, list[str]]:
     """Open the file and bring its schema up to date.  Blocks.
 
-    @param location: C{file:PATH?parameters}.
+    @param where: C{file:PATH?parameters}.
     @return: the engines, and warnings.
     @raise StartupError: in one line, naming the file.
     """
-    path, parameters = _parse(location)
+    path, parameters = _parse(where)
+    warnings, _applied = _prepared(path, parameters, table)
     uri = _uri(path, parameters)
-    try:
-        _make_file(path)
-        connection = _connect(uri)
-        try:
-            warnings = _use_wal(connection, path)
-            _migrate(connection, table)
-        finally:
-            connection.close()
-    except (OSError, sqlite3.Error, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise StartupError(f'cannot open the SQLite database "{path}": {reason}') from error
-    except StartupError as error:
-        raise StartupError(f'cannot use the SQLite database "{path}": {error}') from error
     return (
         Engines(
             # A row that was answered for survives a power cut.  What is used and who logged in when does not need to:
@@ -89,11 +90,27 @@ def open_engines(location: str, table: str, lookup_threads: int) -> tuple[Engine
     )
 
 
-def _parse(location: str) -> tuple[str, list[tuple[str, str]]]:
+def _prepared(path: str, parameters: list[tuple[str, str]], table: str) -> tuple[list[str], list[str]]:
+    """Warnings, and the names of the scripts applied."""
+    try:
+        _make_file(path)
+        connection = _connect(_uri(path, parameters))
+        try:
+            return _use_wal(connection, path), _migrate(connection, table)
+        finally:
+            connection.close()
+    except (OSError, sqlite3.Error, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise StartupError(f'cannot open the SQLite database "{path}": {reason}') from error
+    except StartupError as error:
+        raise StartupError(f'cannot use the SQLite database "{path}": {error}') from error
+
+
+def _parse(where: str) -> tuple[str, list[tuple[str, str]]]:
     """Path and parameters of a C{file:} URI or of a plain path."""
-    if not location.startswith("file:"):
-        return location, []
-    rest, _, query = location.removeprefix("file:").partition("#")[0].partition("?")
+    if not where.startswith("file:"):
+        return where, []
+    rest, _, query = where.removeprefix("file:").partition("#")[0].partition("?")
     if rest.startswith("//"):
         rest = "/" + rest[2:].partition("/")[2]
     path = os.fsdecode(unquote_to_bytes(rest))
@@ -167,8 +184,9 @@ def _use_wal(connection: sqlite3.Connection, path: str) -> list[str]:
     return [f'the SQLite database "{path}" cannot have a write-ahead log (mode {mode}): reading waits for writing']
 
 
-def _migrate(connection: sqlite3.Connection, table: str) -> None:
-    """Apply the missing scripts, each as one transaction."""
+def _migrate(connection: sqlite3.Connection, table: str) -> list[str]:
+    """Apply the missing scripts, each as one transaction; returns their names."""
+    applied = []
     scripts = schema.load_scripts("sqlite")
     # Somebody's view of the table stays as it is while the table is built anew under the same name.
     connection.execute("PRAGMA legacy_alter_table = ON")
@@ -180,10 +198,12 @@ def _migrate(connection: sqlite3.Connection, table: str) -> None:
             for statement in schema.statements(missing[0], table) if missing else ():
                 connection.execute(statement)
             connection.execute("COMMIT")
+            applied += [script.name for script in missing[:1]]
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    return applied
 
 
 def _pending(connection: sqlite3.Connection, scripts: list[schema.Script], table: str) -> list[schema.Script]:

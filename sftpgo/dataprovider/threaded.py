@@ -10,9 +10,10 @@ from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from sftpgo.dataprovider import sql
-from sftpgo.dataprovider.rows import Page, is_text, new_user, require_text, users_from_rows
+from sftpgo.dataprovider.rows import Page, is_text, new_user, require_text
 from sftpgo.dataprovider.running import NO_ROWS, fetch, fetch_page, fetch_user, insert, write
 from sftpgo.dataprovider.threads import Lane
+from sftpgo.dataprovider.walking import walk
 from sftpgo.domain.user import User
 from sftpgo.errors import NotFound, ProviderError
 from sftpgo.interfaces import IDataProvider
@@ -61,17 +62,19 @@ class ThreadedProvider:
         warn: Callable[[str], None],
         users_table: str,
         lookup_threads: int,
+        compare_bytes: bool = False,
     ) -> None:
         """Take what is needed; nothing is opened before L{start}.
 
         @param open_engines: called in a thread; returns the engines and warnings, or raises
             L{sftpgo.errors.StartupError}.
         @param warn: called in the reactor's thread with one line for each row that cannot be read, and the like.
+        @param compare_bytes: the database may take one name for another when it compares them.
         """
         self._open = open_engines
         self._reactor = reactor
         self._warn = warn
-        self._sql = sql.statements(sql.users_table(users_table))
+        self._sql = sql.statements(sql.users_table(users_table), compare_bytes=compare_bytes)
         self._lookup_threads = lookup_threads
         self._lanes: _Lanes | None = None
         self._engines: Engines | None = None
@@ -131,12 +134,8 @@ class ThreadedProvider:
         lanes, engines = self._running()
         if not is_text(username):
             return []
-        part = {"page_limit": limit, "page_offset": max(0, offset)}
-        if username:
-            page = await lanes.lists.call(fetch_page, engines.reads, self._sql.page_of_one, name=username, **part)
-        else:
-            statement = self._sql.page_descending if descending else self._sql.page
-            page = await lanes.lists.call(fetch_page, engines.reads, statement, **part)
+        name, values = sql.page_query(limit, offset, descending, username)
+        page = await lanes.lists.call(fetch_page, engines.reads, getattr(self._sql, name), **values)
         self._warn_all(page.problems)
         return page.users
 
@@ -198,21 +197,14 @@ class ThreadedProvider:
             self._warn(problem)
 
     def _dump(self, engine: Engine, after: str, limit: int) -> Page:
-        """Read until there are C{limit} users: to the caller a short page is the end."""
-        users: list[User] = []
-        problems: list[str] = []
-        skip = 0
-        while (wanted := limit - len(users)) > 0:
-            rows = fetch(engine, self._sql.after, name=after, page_limit=wanted, page_offset=skip)
-            page = users_from_rows(rows)
-            users += page.users
-            problems += page.problems
-            if len(rows) < wanted:
-                break
-            last = rows[-1]["username"]
-            # A name that is no text cannot be asked for: count on from the last that could.
-            after, skip = (last, 0) if isinstance(last, str) and is_text(last) else (after, skip + len(rows))
-        return Page(users, problems)
+        steps = walk(after, limit)
+        try:
+            wanted = next(steps)
+            while True:
+                wanted = steps.send(fetch(engine, self._sql.after, **wanted))
+        except StopIteration as end:
+            page: Page = end.value
+            return page
 
 
 def _known(username: str) -> str:

@@ -16,7 +16,6 @@ from zope.interface import implementer
 from sftpgo.avatars.checkers import PasswordChecker, PublicKeyChecker
 from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.domain.user import User
-from sftpgo.errors import ProviderError
 from sftpgo.interfaces import IPasswords
 
 NOW = 1_000_000.0
@@ -96,9 +95,10 @@ class PasswordTests(_Case):
         self.successResultOf(self.login(b"u", b"right"))
 
     def test_provider_is_down(self) -> None:
-        """That is no refusal: the caller hears what happened."""
+        """Nobody gets in, and the log learns why."""
         self.success(self.provider.stop())
-        self.failureResultOf(self.login(b"u", b"right"), ProviderError)
+        failure = self.failureResultOf(self.login(b"u", b"right"), UnauthorizedLogin)
+        self.assertIn("the data provider failed", str(failure.value))
 
 
 class PublicKeyTests(_Case):

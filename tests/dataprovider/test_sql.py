@@ -65,6 +65,12 @@ class Plans(SynchronousTestCase):
         for statement in (STATEMENTS.page, STATEMENTS.page_descending):
             self.assertRegex(self.plan(statement, PAGE), r"^SCAN users USING INDEX \S+$")
 
+    def test_a_far_page_counts_names_in_the_index(self) -> None:
+        for statement, sign in ((STATEMENTS.page_far, ">"), (STATEMENTS.page_far_descending, "<")):
+            plan = self.plan(statement, PAGE)
+            self.assertRegex(plan, rf"^SEARCH users USING INDEX \S+ \(username{sign}\?\); SCALAR SUBQUERY 1; ")
+            self.assertRegex(plan, r"SCAN users USING COVERING INDEX \S+$")
+
     def test_walk_starts_where_it_left_off(self) -> None:
         plan = self.plan(STATEMENTS.after, {"name": "a", **PAGE})
         self.assertRegex(plan, r"^SEARCH users USING INDEX \S+ \(username>\?\)$")

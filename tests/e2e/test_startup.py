@@ -103,9 +103,12 @@ class RefusalTests(SynchronousTestCase):
         (self.directory / "sftpgo.db").mkdir()
         self.assertIn("sftpgo.db", self.start())
 
-    def test_driver_that_is_not_here(self) -> None:
-        self.config["data_provider"]["driver"] = "mysql"
-        self.assertIn("data_provider.driver", self.start())
+    def test_database_that_is_not_there(self) -> None:
+        for driver in ("mysql", "postgresql"):
+            self.config["data_provider"] |= {"driver": driver, "host": "127.0.0.1", "port": 1, "password": "hush"}
+            said = self.start()
+            self.assertRegex(said, "cannot use the (MySQL|PostgreSQL) database .* at 127.0.0.1:1: ")
+            self.assertNotIn("hush", said)
 
     def test_host_keys(self) -> None:
         self.config["sftpd"]["keys"] = [{"private_key": "missing_key"}]

@@ -1,0 +1,1 @@
+"""How fast the server is beside others: C{make bench}, or C{python -m benchmarks --help}."""

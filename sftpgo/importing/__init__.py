@@ -1,0 +1,1 @@
+"""Moving in: accounts of another installation, or of another kind of server, become users here."""

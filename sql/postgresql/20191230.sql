@@ -1,0 +1,8 @@
+-- The networks an account may be used from.
+-- Columns: filters
+
+BEGIN;
+
+ALTER TABLE "users" ADD COLUMN "filters" text NULL;
+
+COMMIT;
