@@ -196,7 +196,7 @@ class Channel(SSHChannel):
     def _send(self) -> None:
         transport = self.conn.transport
         while self._waiting and self.remoteWindowLeft and transport.sending and not transport.link.blocked:
-            if transport.link.overfull:
+            if transport.link.overfull and not transport.link.flush():
                 break
             kind, data = self._waiting.popleft()
             size = min(self.remoteWindowLeft, self.remoteMaxPacket, LARGEST_DATA)
