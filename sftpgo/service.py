@@ -31,23 +31,35 @@ from twisted.logger import LogBeginner
 
 from sftpgo.accounts import Accounts
 from sftpgo.avatars.checkers import PasswordChecker, PublicKeyChecker
+from sftpgo.avatars.commands import Commands
 from sftpgo.avatars.events import AuthenticationLog
 from sftpgo.avatars.realm import Realm
+from sftpgo.avatars.system import NAMES, SystemCommands
+from sftpgo.avatars.usagewatch import QuotaKeeper
 from sftpgo.config.load import Loaded, resolve
+from sftpgo.config.model import HTTPD
 from sftpgo.dataprovider.select import select_provider
+from sftpgo.dataprovider.waiting import started
 from sftpgo.domain.connection import ConnectionRegistry
+from sftpgo.domain.user import User
 from sftpgo.errors import ProviderError, SFTPGoError, StartupError
+from sftpgo.health import HealthCheck
+from sftpgo.httpface import HTTPFace
 from sftpgo.interfaces import IDataProvider
 from sftpgo.log import Log, Logging, LogSettings, start_logging
+from sftpgo.metrics import Metrics
 from sftpgo.passwords import Passwords
+from sftpgo.scans import Progress, Scans
 from sftpgo.signals import Signals
 from sftpgo.ssh import authorized_keys, hostkeys, tcp
 from sftpgo.ssh.algorithms import choose_algorithms
 from sftpgo.ssh.factory import ServerFactory
 from sftpgo.ssh.settings import OneAtATime, Settings
+from sftpgo.storage.confined import Home
 from sftpgo.storage.support import detect
+from sftpgo.storage.usage import Usage
+from sftpgo.transfers import Transfers
 from sftpgo.version import VersionInfo
-from sftpgo.web.site import build_site
 from sftpgo.welcome import welcome_text
 
 _CLOSE_STEP = 0.1
@@ -72,6 +84,7 @@ def build(
     welcome: TextIO | None = None,
     provider: Any = None,
     clock: Callable[[], float] = time.time,
+    wait: float = 0.0,
 ) -> SFTPGoService:
     """Put the server together; nothing is opened before the service starts.
 
@@ -80,13 +93,16 @@ def build(
     @param failed: told why the server could not start; without it the error is only logged.
     @param welcome: where people are told that the server is up, and what to do next.
     @param provider: somebody's own L{IDataProvider}, in place of the configured one.
+    @param wait: seconds to wait for a database that is not there yet.
     @raise StartupError: when the configuration names something that is not there.
     """
     if provider is None:
         provider = select_provider(
             loaded.config.data_provider, loaded.config_dir, reactor=reactor, warn=Log("dataProvider").warn
         )
-    return SFTPGoService(loaded, reactor, IDataProvider(provider), clock, log_settings, log_beginner, failed, welcome)
+    return SFTPGoService(
+        loaded, reactor, IDataProvider(provider), clock, log_settings, log_beginner, failed, welcome, wait
+    )
 
 
 class SFTPGoService(MultiService):
@@ -107,6 +123,7 @@ class SFTPGoService(MultiService):
         log_beginner: LogBeginner | None,
         failed: Callable[[BaseException], None] | None,
         welcome: TextIO | None,
+        wait: float = 0.0,
     ) -> None:
         super().__init__()
         self.setName("sftpgo")
@@ -119,6 +136,7 @@ class SFTPGoService(MultiService):
         self._log_beginner = log_beginner
         self._failed = failed
         self._welcome = welcome
+        self._wait = wait
         self._log = Log("service")
         self._logging: Logging | None = None
         self._signals: Signals | None = None
@@ -135,12 +153,33 @@ class SFTPGoService(MultiService):
             users_base_dir=settings.users_base_dir,
             manage_users=bool(settings.manage_users),
         )
+        self.metrics = Metrics()
+        self.health = HealthCheck(provider, reactor, Log("dataProvider"), self.metrics.set_availability)
+        self.metrics.active_connections(self.registry.active)
+        self.transfers: Transfers | None = None
+        self.scans = Scans(self._rescan, self.run_in_thread, clock, Log("httpd"), enabled=bool(settings.track_quota))
+        self._http = HTTPFace(
+            loaded,
+            reactor,
+            self.accounts,
+            provider,
+            self.registry,
+            self.scans,
+            self.metrics,
+            self.run_in_thread,
+            clock,
+        )
 
     def run_in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Call something that may wait, off the reactor."""
         pool = self._reactor.getThreadPool()
         result: Deferred[Any] = deferToThreadPool(self._reactor, pool, function, *args)
         return result
+
+    async def _rescan(self, user: User, home: Home, progress: Progress) -> Usage:
+        if self.transfers is None:
+            raise ProviderError("the server is not running")
+        return await self.transfers.shared.ledgers.rescan(user, home, progress)
 
     # Starting.
 
@@ -182,15 +221,20 @@ class SFTPGoService(MultiService):
         self._log.info(f"starting sftpgo {VersionInfo()}, configuration: {self.loaded.path or 'built-in defaults'}")
         self._log.info(detect().describe())
         os.umask(config.sftpd.umask_value)
-        await self.provider.start()
+        await started(self.provider, self._wait, clock=self._reactor, said=self._log.warn)
+        self.health.start()
         host_keys = await self._host_keys()
-        self._factory = self._ssh_factory(host_keys)
+        self.transfers = Transfers(
+            self.loaded, self.provider, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
+        )
+        self._factory = self._ssh_factory(host_keys, self.transfers)
         sshd = config.sftpd
         listen = partial(tcp.listen, self._reactor)
         sftp = self._listen(listen, sshd.bind_port, self._factory, sshd.bind_address, "SFTP", "sftpd")
         http = None
         if config.httpd.bind_port:
-            http = self._listen_http()
+            http = await self._listen_http(config.httpd)
+        self.transfers.start()
         return Addresses(sftp, http)
 
     async def _host_keys(self) -> dict[bytes, Key]:
@@ -206,7 +250,7 @@ class SFTPGoService(MultiService):
             self._log.info(f"host key generated: {path}")
         return keys
 
-    def _ssh_factory(self, host_keys: dict[bytes, Key]) -> ServerFactory:
+    def _ssh_factory(self, host_keys: dict[bytes, Key], transfers: Transfers) -> ServerFactory:
         settings = self.loaded.config.sftpd
         log = Log("sftpd")
         realm = Realm(
@@ -215,7 +259,9 @@ class SFTPGoService(MultiService):
             log,
             self._clock,
             self.run_in_thread,
+            transfers.shared,
             setstat_ignored=settings.setstat_mode == 1,
+            commands=self._commands(transfers),
         )
         portal = Portal(
             realm,
@@ -227,7 +273,7 @@ class SFTPGoService(MultiService):
         return ServerFactory(
             portal,
             host_keys,
-            AuthenticationLog(log),
+            AuthenticationLog(log, self.metrics),
             self._reactor,
             self._wire_settings(),
             login_banner=self._login_banner(),
@@ -253,6 +299,20 @@ class SFTPGoService(MultiService):
             login_timeout=settings.login_timeout,
         )
 
+    def _commands(self, transfers: Transfers) -> Commands:
+        settings = self.loaded.config.sftpd
+        system = SystemCommands(self._reactor, unconfined=settings.system_commands_without_confinement)
+        warning = system.describe()
+        if warning and not NAMES.isdisjoint(settings.allowed_commands):
+            self._log.warn(warning)
+        return Commands(
+            settings.allowed_commands,
+            self._reactor,
+            system,
+            QuotaKeeper(self.loaded.config.data_provider.track_quota, transfers.shared.ledgers.rescan),
+            on_command_done=transfers.command_done,
+        )
+
     def _login_banner(self) -> bytes:
         name = self.loaded.config.sftpd.login_banner_file
         if not name:
@@ -264,17 +324,9 @@ class SFTPGoService(MultiService):
             self._log.warn(f"the login banner {name} cannot be read, none is shown: {error.strerror}")
             return b""
 
-    def _listen_http(self) -> tuple[str, int]:
-        settings = self.loaded.config.httpd
-        site = build_site(
-            self.accounts,
-            self.provider,
-            version=VersionInfo(),
-            log=Log("httpd"),
-            clock=self._reactor,
-            bind_address=settings.bind_address,
-        )
-        return self._listen(self._reactor.listenTCP, settings.bind_port, site, settings.bind_address, "HTTP", "httpd")
+    async def _listen_http(self, settings: HTTPD) -> tuple[str, int]:
+        site, listen, protocol = await self._http.prepare()
+        return self._listen(listen, settings.bind_port, site, settings.bind_address, protocol, "httpd")
 
     def _listen(
         self, listen: Callable[..., Any], port: int, factory: Any, address: str, what: str, section: str
@@ -301,7 +353,8 @@ class SFTPGoService(MultiService):
         if self._log_settings is not None and not self._log_settings.path:
             return  # standard output is the log's
         try:
-            newcomer = not await self.provider.users(1, 0)
+            # Guarded, the server would want more than the plain command.
+            newcomer = not self._http.guarded and not await self.provider.users(1, 0)
         except ProviderError:
             newcomer = False
         stream.write(welcome_text(addresses.sftp, addresses.http, keys, self.loaded.config_dir, newcomer=newcomer))
@@ -323,7 +376,12 @@ class SFTPGoService(MultiService):
         await DeferredList([d for port in ports if (d := port.stopListening()) is not None])
         if self._factory is not None:
             await self._drain(self._factory, grace)
+        await self.scans.stop()
+        if self.transfers is not None:
+            await self.transfers.stop(grace)
+        self.health.stop()
         await self.provider.stop()
+        self._http.close()
         if self._signals is not None:
             self._signals.restore()
         if grace:

@@ -12,10 +12,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo.avatars.account import Account
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.journal import Journal
+from sftpgo.avatars.upload import UploadSettings
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.domain.permissions import AccessRules
+from sftpgo.domain.quota import Ledger, Limits
 from sftpgo.domain.user import User
 from sftpgo.log import Log
 from sftpgo.storage.confined import Home
@@ -57,6 +60,8 @@ def make_filesystem(
     *,
     run_in_thread: Callable[..., Deferred[Any]] = run_now,
     setstat_ignored: bool = False,
+    uploads: UploadSettings | None = None,
+    account: Account | None = None,
     **fields: Any,
 ) -> UserFilesystem:
     """A user's files in a temporary home, C{home} inside a directory that also has C{outside}."""
@@ -73,8 +78,19 @@ def make_filesystem(
     registry.try_login("c" * 64, "u", 0, 0)
     events = Events()
     journal = Journal(user, "c" * 64, registry, Log("sftpd", events), lambda: 1000.0)
+    if account is None:
+        ledger = Ledger(user.used_quota_files, user.used_quota_size)
+        account = Account(ledger, Limits(user.quota_files, user.quota_size))
     return UserFilesystem(
-        user, opened, AccessRules(user.permissions), journal, lambda: 1000.0, run_in_thread, setstat_ignored
+        user,
+        opened,
+        AccessRules(user.permissions),
+        journal,
+        lambda: 1000.0,
+        run_in_thread,
+        setstat_ignored,
+        uploads or UploadSettings(),
+        account,
     )
 
 

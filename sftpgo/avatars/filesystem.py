@@ -16,10 +16,16 @@ from contextlib import contextmanager
 import attrs
 from twisted.internet.defer import Deferred
 
+from sftpgo.avatars.account import Account
+from sftpgo.avatars.bandwidth import UNLIMITED, Bandwidth
 from sftpgo.avatars.journal import Journal
+from sftpgo.avatars.opening import Asked, Opener
+from sftpgo.avatars.ownership import Ownership
 from sftpgo.avatars.space import space_for
 from sftpgo.avatars.transfer import FileHooks, OpenFile, RunInThread
+from sftpgo.avatars.upload import Upload, UploadSettings
 from sftpgo.domain import paths
+from sftpgo.domain.connection import DOWNLOAD
 from sftpgo.domain.permissions import AccessRules, Permission
 from sftpgo.domain.user import User
 from sftpgo.errors import PermissionDenied
@@ -28,10 +34,20 @@ from sftpgo.storage.confined import Home
 from sftpgo.storage.listing import DirectoryReader
 from sftpgo.storage.location import Location
 from sftpgo.storage.rename import link, rename
+from sftpgo.storage.sweep import remove_stale_only
+from sftpgo.storage.upload import has_temporary
+from sftpgo.storage.visible import VisibleReader
 
 _MODE_BITS = 0o777
 _KEEP = -1
 _NO_OWNER = 0xFFFFFFFF
+
+
+@attrs.define(eq=False)
+class SessionLife:
+    """Whether a session is over."""
+
+    over: bool = False
 
 
 @attrs.define(eq=False)
@@ -40,6 +56,9 @@ class UserFilesystem:
 
     @ivar clock: seconds since the epoch.
     @ivar setstat_ignored: answer OK to changes of mode, owner and times without making them (C{setstat_mode: 1}).
+    @ivar account: counts what is used, and knows what may be.
+    @ivar bandwidth: limits what moves.
+    @ivar life: shared by all copies of this that serve the same session.
     """
 
     user: User
@@ -49,6 +68,34 @@ class UserFilesystem:
     clock: Callable[[], float]
     run_in_thread: RunInThread
     setstat_ignored: bool = False
+    uploads: UploadSettings = attrs.field(factory=UploadSettings)
+    account: Account = attrs.field(factory=Account)
+    bandwidth: Bandwidth = UNLIMITED
+    life: SessionLife = attrs.field(factory=SessionLife)
+    _opener: Opener = attrs.field(init=False)
+    _ownership: Ownership = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Put together what opens uploads."""
+        self._ownership = Ownership.of(self.user, self.journal.warn)
+        self._opener = Opener(
+            self.uploads,
+            self.account,
+            self.journal,
+            self.run_in_thread,
+            allowed=self._allows,
+            require=self._require,
+            own=self._ownership.file,
+            gone=lambda: self.life.over,
+        )
+
+    def close(self) -> None:
+        """The session is over: give up the home, the quota's ledger and the share of the bandwidth."""
+        if not self.life.over:
+            self.life.over = True
+            self.home.close()
+            self.account.left()
+            self.bandwidth.left()
 
     # Looking.
 
@@ -61,7 +108,7 @@ class UserFilesystem:
         """A streaming reader of a directory."""
         with self._located(path, follow=True, needed=Permission.LIST, itself=True) as place:
             self._require(place.path, Permission.LIST)
-            return DirectoryReader.open(place)
+            return VisibleReader.open(place)
 
     def readlink(self, path: bytes) -> bytes:
         """What a link says, as a client may see it."""
@@ -71,7 +118,7 @@ class UserFilesystem:
     def space(self, path: bytes) -> StatVFS:
         """The file system of C{path}, as far as the quota lets the user see it."""
         with self._at(path, Permission.LIST, follow=True) as place:
-            return space_for(self.user, place.statvfs())
+            return space_for(self.account, place.statvfs())
 
     # Files.
 
@@ -79,66 +126,55 @@ class UserFilesystem:
         """Open a file to download it."""
         with self._at(path, Permission.DOWNLOAD, follow=True) as place:
             descriptor = place.open(os.O_RDONLY)
-            return self._opened(place, descriptor, "download", readable=True, writable=False)
+            virtual = paths.from_wire(place.path)
+            return OpenFile(
+                descriptor,
+                self._hooks(),
+                self.journal.started(DOWNLOAD, virtual),
+                path=virtual,
+                real_path=self._real(place),
+                readable=True,
+            )
 
     def open_for_writing(
         self, path: bytes, *, read: bool = False, append: bool = False, truncate: bool = False, exclusive: bool = False
-    ) -> OpenFile:
+    ) -> OpenFile | Deferred[OpenFile]:
         """Open a file to upload it: made when missing, else opened as the flags say.
 
         A missing file needs the permission to upload, an existing one that to overwrite; to read as well needs that to
-        download.
+        download.  The answer may take a while where uploads are atomic and this one continues a large file.
+
+        @raise sftpgo.errors.QuotaExceeded: when a limit is reached already.
         """
         with self._located(path, follow=not exclusive, needed=Permission.UPLOAD) as place:
             if read:
                 self._require(place.directory, Permission.DOWNLOAD)
-            descriptor, size = self._create_or_open(place, read, truncate, exclusive)
-            return self._opened(
-                place,
-                descriptor,
-                "upload",
-                readable=read,
-                writable=True,
-                write_from=size if append and not truncate else 0,
-            )
+            upload = self._opener.open(place, Asked(read, append, truncate, exclusive))
+            virtual, real = paths.from_wire(place.path), self._real(place)
+        if isinstance(upload, Deferred):
+            return upload.addCallback(self._uploading, virtual, real, read)
+        return self._uploading(upload, virtual, real, read)
 
-    def _create_or_open(self, place: Location, read: bool, truncate: bool, exclusive: bool) -> tuple[int, int]:
-        """The descriptor and the size the file had; each of the two opens is judged by its own permission."""
-        access = os.O_RDWR if read else os.O_WRONLY
-        try:
-            existing = place.stat()
-        except FileNotFoundError:
-            self._require(place.directory, Permission.UPLOAD)
-            try:
-                descriptor = place.open(access | os.O_CREAT | os.O_EXCL, 0o666)
-            except FileExistsError:
-                if exclusive:
-                    raise
-                return self._create_or_open(place, read, truncate, exclusive)  # somebody else was quicker
-            self._own(descriptor)
-            return descriptor, 0
-        self._require(place.directory, Permission.OVERWRITE)
-        if exclusive:
-            raise FileExistsError(errno.EEXIST, "File exists")
-        if stat.S_ISDIR(existing.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "Is a directory")
-        descriptor = place.open(access | (os.O_TRUNC if truncate else 0))
-        return descriptor, os.fstat(descriptor).st_size
-
-    def _opened(
-        self, place: Location, descriptor: int, operation: str, *, readable: bool, writable: bool, write_from: int = 0
-    ) -> OpenFile:
-        path = paths.from_wire(place.path)
-        hooks = FileHooks(self.run_in_thread, self.clock, self._change_open_file, self._space_of, self.journal.ended)
+    def _uploading(self, upload: Upload, path: str, real_path: str, readable: bool) -> OpenFile:
         return OpenFile(
-            descriptor,
-            hooks,
-            self.journal.started(operation, path),
+            upload.descriptor,
+            self._hooks(),
+            upload.transfer,
             path=path,
-            real_path=self._real(place),
+            real_path=real_path,
             readable=readable,
-            writable=writable,
-            write_from=write_from,
+            upload=upload,
+        )
+
+    def _hooks(self) -> FileHooks:
+        return FileHooks(
+            self.run_in_thread,
+            self.journal.clock,
+            self._may_change_open,
+            self._change_open,
+            self._space_of,
+            self.journal.ended,
+            self.bandwidth,
         )
 
     def copy(self, source: OpenFile, offset: int, length: int, target: OpenFile, position: int) -> Deferred[None]:
@@ -150,16 +186,19 @@ class UserFilesystem:
     def remove(self, path: bytes) -> None:
         """Remove a file or a link, never a directory."""
         with self._at(path, Permission.DELETE, follow=False) as place:
-            if stat.S_ISDIR(place.stat().st_mode):
+            status = place.stat()
+            if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "Is a directory")
             place.unlink()
+            self.account.unlinked(status)
+            self.account.flush()
             self.journal.command("Remove", self._real(place))
 
     def remove_directory(self, path: bytes) -> None:
         """Remove an empty directory, never the home itself."""
         with self._at(path, Permission.DELETE, follow=False) as place:
             self._refuse_root(place)
-            place.rmdir()
+            _without_stale(place, place.rmdir)
             self.journal.command("Rmdir", self._real(place))
 
     def make_directory(self, path: bytes) -> None:
@@ -168,7 +207,7 @@ class UserFilesystem:
             if place.is_root:
                 raise FileExistsError(errno.EEXIST, "File exists")
             place.mkdir(0o777)
-            self._own_name(place)
+            self._ownership.name(place)
             self.journal.command("Mkdir", self._real(place))
 
     def rename(self, source: bytes, target: bytes) -> None:
@@ -182,18 +221,22 @@ class UserFilesystem:
             status = old.stat()
             if stat.S_ISDIR(status.st_mode):
                 self._refuse_own_rules(old, new)
-            replace = self._may_replace(new)
-            rename(old, new, replace=replace)
-            self._own_name(new)
+            replaced = self._may_replace(new)
+            _without_stale(new, lambda: rename(old, new, replace=replaced is not None))
+            if replaced is not None and not os.path.samestat(status, replaced):
+                self.account.unlinked(replaced)
+                self.account.flush()
+            self._ownership.name(new)
             self.journal.command("Rename", self._real(old), target_path=self._real(new))
 
-    def _may_replace(self, place: Location) -> bool:
+    def _may_replace(self, place: Location) -> os.stat_result | None:
+        """What stands there, if the user may replace it; nothing where nothing is."""
         try:
-            place.stat()
+            status = place.stat()
         except FileNotFoundError:
-            return False
+            return None
         self._require(place.directory, Permission.OVERWRITE)
-        return True
+        return status
 
     def _refuse_own_rules(self, *places: Location) -> None:
         """Permissions stay with their paths: a directory that has some of its own, or holds such, is not moved."""
@@ -208,6 +251,7 @@ class UserFilesystem:
             self._refuse_root(place)
             self._judge_target(target, place)
             place.symlink(target)
+            self._ownership.name(place)
             self.journal.command("Symlink", self._real_of(target, place), target_path=self._real(place))
 
     def _judge_target(self, target: bytes, place: Location) -> None:
@@ -236,10 +280,11 @@ class UserFilesystem:
         """Set size, mode, owner and times, all that are named in one request; nothing is done unless all may be."""
         wanted = self._wanted(attributes)
         with self._located(path, follow=follow, needed=None) as place:
-            is_directory = stat.S_ISDIR(place.stat().st_mode)
+            status = place.stat()
+            is_directory = stat.S_ISDIR(status.st_mode)
             self._may_change(place.directory if is_directory else place.path, place.directory, wanted)
             if "size" in wanted:
-                place.truncate(wanted["size"])
+                self._truncate(place, status, wanted["size"])
             if "permissions" in wanted:
                 place.chmod(wanted["permissions"] & _MODE_BITS)
             if "uid" in wanted:
@@ -248,12 +293,24 @@ class UserFilesystem:
                 place.utime((wanted["atime"] * 10**9, wanted["mtime"] * 10**9))
             self.journal.changed(self._real(place), wanted)
 
-    def _change_open_file(self, descriptor: int, path: str, attributes: Attributes) -> None:
+    def _truncate(self, place: Location, status: os.stat_result, size: int) -> None:
+        """Set a file's size; what it grows by is counted before."""
+        self.account.resize(status, size)
+        try:
+            place.truncate(size)
+        except BaseException:
+            self.account.resized(place.stat(), size)
+            raise
+        finally:
+            self.account.flush()
+
+    def _may_change_open(self, path: str, attributes: Attributes) -> Attributes:
         wanted = self._wanted(attributes)
         directory = paths.to_wire(paths.parent(path))
         self._may_change(paths.to_wire(path), directory, {k: v for k, v in wanted.items() if k != "size"})
-        if "size" in wanted:
-            os.ftruncate(descriptor, wanted["size"])
+        return wanted
+
+    def _change_open(self, descriptor: int, path: str, wanted: Attributes) -> None:
         if "permissions" in wanted:
             os.fchmod(descriptor, wanted["permissions"] & _MODE_BITS)
         if "uid" in wanted:
@@ -279,7 +336,7 @@ class UserFilesystem:
             self._require(directory, Permission.CHTIMES)
 
     def _space_of(self, descriptor: int) -> StatVFS:
-        return space_for(self.user, os.fstatvfs(descriptor))
+        return space_for(self.account, os.fstatvfs(descriptor))
 
     # Places and permissions.
 
@@ -320,41 +377,20 @@ class UserFilesystem:
                 yield above
             return
         with place:
+            if has_temporary(place.path):
+                raise PermissionDenied  # an upload's own file, whether there is one of this name or not
             yield place
 
+    def _allows(self, directory: bytes, permission: Permission) -> bool:
+        return self.rules.allows(_text(directory), permission)
+
     def _require(self, directory: bytes, permission: Permission) -> None:
-        if not self.rules.allows(_text(directory), permission):
+        if not self._allows(directory, permission):
             raise PermissionDenied
 
     def _refuse_root(self, place: Location) -> None:
         if place.is_root:
             raise PermissionDenied
-
-    # Owners.
-
-    def _own(self, descriptor: int) -> None:
-        """Give what was made to the user's own uid and gid, if the account has any."""
-        owner = self._owner()
-        if owner is not None:
-            try:
-                os.fchown(descriptor, *owner)
-            except OSError as error:
-                self.journal.warn(f"could not change the owner of a new file: {error.strerror}")
-
-    def _own_name(self, place: Location) -> None:
-        owner = self._owner()
-        if owner is None:
-            return
-        try:
-            if not stat.S_ISLNK(place.stat().st_mode):
-                place.chown(*owner)
-        except OSError as error:
-            self.journal.warn(f"could not change an owner: {error.strerror}")
-
-    def _owner(self) -> tuple[int, int] | None:
-        uid = self.user.uid if 0 < self.user.uid <= 65535 else _KEEP
-        gid = self.user.gid if 0 < self.user.gid <= 65535 else _KEEP
-        return None if uid == gid == _KEEP else (uid, gid)
 
     # Real paths, for the log alone.
 
@@ -373,6 +409,22 @@ class UserFilesystem:
 
     def _real_of(self, target: bytes, place: Location) -> str:
         return self._join_real(paths.canonical(_text(os.path.join(place.directory, target))))
+
+
+def _without_stale(place: Location, action: Callable[[], None]) -> None:
+    """Do what needs C{place} to be gone or an empty directory; what a killed server left there does not count."""
+    try:
+        action()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_directory(place):
+            raise
+        if not remove_stale_only(place):
+            raise
+        action()
+
+
+def _is_directory(place: Location) -> bool:
+    return stat.S_ISDIR(place.stat().st_mode)
 
 
 def _canonical(path: bytes) -> bytes:

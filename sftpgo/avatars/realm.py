@@ -12,9 +12,13 @@ from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from sftpgo.avatars.account import Account
+from sftpgo.avatars.bandwidth import Bandwidth
 from sftpgo.avatars.checkers import Authenticated, Refused
+from sftpgo.avatars.commands import Commands
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.journal import Journal
+from sftpgo.avatars.shared import SharedTransfers
 from sftpgo.avatars.transfer import RunInThread
 from sftpgo.avatars.user import UserAvatar
 from sftpgo.domain.connection import ConnectionRegistry
@@ -34,6 +38,8 @@ class Realm:
     @ivar provider: an L{IDataProvider}, told of each login.
     @ivar registry: counts sessions and lists connections.
     @ivar clock: seconds since the epoch.
+    @ivar shared: what all sessions share about transfers.
+    @ivar commands: what clients may run by C{exec}; nothing when not given.
     """
 
     provider: Any
@@ -41,7 +47,9 @@ class Realm:
     log: Log
     clock: Callable[[], float]
     run_in_thread: RunInThread
+    shared: SharedTransfers
     setstat_ignored: bool = False
+    commands: Commands | None = None
 
     def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Deferred[Any]:
         """The avatar for somebody L{Authenticated}; C{mind} is the SSH transport it happened on.
@@ -60,21 +68,27 @@ class Realm:
         if not address_allowed(user.filters, peer.host):
             raise Refused(f'login is not allowed for user "{user.username}" from {peer.host}')
         connection_id = transport.sessionID.hex()
-        now = int(self.clock() * 1000)
+        now = int(self.shared.steady() * 1000)
         self.registry.opened(
             connection_id,
             client_version=transport.otherVersionString.decode("utf-8", "backslashreplace"),
             remote_address=_address(peer),
-            close=transport.loseConnection,
+            close=_Closing(transport).close,
             now=now,
         )
         try:
             home = await self._enter(user, connection_id, now)
+            try:
+                account, bandwidth = await self.shared.enter(user, home)
+            except BaseException:
+                home.close()
+                raise
         except BaseException:
             self.registry.closed(connection_id)
             raise
-        avatar = self._make(user, home, connection_id, transport)
-        self._welcome(found, connection_id, peer, now)
+        files = self._files(user, home, connection_id, account, bandwidth)
+        avatar = UserAvatar(files, self.registry, connection_id, self.shared.steady, self.commands)
+        self._welcome(found, connection_id, peer)
         return IConchUser, avatar, avatar.logout
 
     async def _enter(self, user: User, connection_id: str, now: int) -> Home:
@@ -87,9 +101,13 @@ class Realm:
             raise Refused(f'the home of user "{user.username}" cannot be used: {error.strerror}') from error
         return home
 
-    def _make(self, user: User, home: Home, connection_id: str, transport: Any) -> UserAvatar:
-        journal = Journal(user, connection_id, self.registry, self.log, self.clock)
-        files = UserFilesystem(
+    def _files(
+        self, user: User, home: Home, connection_id: str, account: Account, bandwidth: Bandwidth
+    ) -> UserFilesystem:
+        journal = Journal(
+            user, connection_id, self.registry, self.log, self.shared.steady, audience=self.shared.audience
+        )
+        return UserFilesystem(
             user,
             home,
             AccessRules(user.permissions),
@@ -97,11 +115,14 @@ class Realm:
             self.clock,
             self.run_in_thread,
             self.setstat_ignored,
+            self.shared.uploads,
+            account,
+            bandwidth,
         )
-        return UserAvatar(files, self.registry, connection_id, self.clock)
 
-    def _welcome(self, found: Authenticated, connection_id: str, peer: Any, now: int) -> None:
+    def _welcome(self, found: Authenticated, connection_id: str, peer: Any) -> None:
         user = found.user
+        now = int(self.clock() * 1000)
         self.log.info(
             f'User id: {user.id}, logged in with: "{found.method}", username: "{user.username}", '
             f'home_dir: "{user.home_dir}" remote addr: "{_address(peer)}"',
@@ -113,6 +134,22 @@ class Realm:
                 f'the last login of user "{user.username}" could not be stored', failure, connection_id=connection_id
             )
         )
+
+
+class _Closing:
+    """Ends a connection from the server's side: politely when told first, at once when told again."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._told = False
+
+    def close(self) -> None:
+        """End it; what is to be sent still is, unless the client does not take it."""
+        if self._told:
+            self._transport.transport.abortConnection()
+        else:
+            self._told = True
+            self._transport.loseConnection()
 
 
 async def _remember(provider: Any, username: str, now: int) -> None:

@@ -55,25 +55,38 @@ class UserSFTPServer:
     def __init__(self, files: UserFilesystem, touched: Callable[[], None] = lambda: None) -> None:
         self._files = files
         self._touched = touched
+        self._ended = False
+
+    def end(self) -> None:
+        """The channel is gone: what is still being opened for it is given up."""
+        self._ended = True
 
     def gotVersion(self, otherVersion: int, extData: Any) -> dict[bytes, bytes]:
         """Conch's hook for VERSION; the wire announces the extensions."""
         return {}
 
-    def openFile(self, filename: bytes, flags: int, attrs: Attributes) -> OpenFile:
+    def openFile(self, filename: bytes, flags: int, attrs: Attributes) -> OpenFile | Deferred[OpenFile]:
         """OPEN (draft-ietf-secsh-filexfer-02, 6.3): any flag of writing makes it an upload."""
         with self._request():
             if flags & _WRITING:
-                return self._files.open_for_writing(
+                opening = self._files.open_for_writing(
                     filename,
                     read=bool(flags & codec.OPEN_READ) and bool(flags & codec.OPEN_WRITE),
                     append=bool(flags & codec.OPEN_APPEND),
                     truncate=bool(flags & codec.OPEN_TRUNC),
                     exclusive=bool(flags & codec.OPEN_EXCL),
                 )
+                return opening.addCallback(self._opened) if isinstance(opening, Deferred) else opening
             if flags & codec.OPEN_READ:
                 return self._files.open_for_reading(filename)
             raise SFTPError(codec.FAILURE, "bad file flags")
+
+    def _opened(self, file: OpenFile) -> OpenFile:
+        """A file that took its time: perhaps nobody is there for it any more."""
+        if self._ended:
+            file.abort()
+            raise SFTPError(codec.FAILURE, "the channel is closed")
+        return file
 
     def removeFile(self, filename: bytes) -> None:
         """REMOVE."""

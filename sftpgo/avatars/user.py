@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.conch.avatar import ConchUser
 
+from sftpgo.avatars.commands import Commands, CommandSession
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.sftp import UserSFTPServer
 from sftpgo.domain.connection import ConnectionRegistry
@@ -16,19 +17,26 @@ from sftpgo.ssh.stream import ByteStream
 
 
 class UserAvatar(ConchUser):
-    """What a user may open on their connection: session channels with the C{sftp} subsystem.
+    """What a user may open on their connection: session channels with the C{sftp} subsystem or a command.
 
     @param clock: seconds since the epoch.
+    @param commands: those that clients may run; none when not given.
     """
 
     def __init__(
-        self, files: UserFilesystem, registry: ConnectionRegistry, connection_id: str, clock: Callable[[], float]
+        self,
+        files: UserFilesystem,
+        registry: ConnectionRegistry,
+        connection_id: str,
+        clock: Callable[[], float],
+        commands: Commands | None = None,
     ) -> None:
         super().__init__()
         self._files = files
         self._registry = registry
         self._connection_id = connection_id
         self._clock = clock
+        self._commands = commands
         self.channelLookup = {b"session": SessionChannel}
 
     def lookupStream(self, subsystem: bytes) -> MakeHandler | None:
@@ -44,6 +52,13 @@ class UserAvatar(ConchUser):
         """The protocol of any other subsystem: there is none."""
         return None
 
+    def lookupCommand(self, command: bytes) -> Any:
+        """The protocol of a command line, or None."""
+        if self._commands is None:
+            return None
+        session = CommandSession(self._files, self._registry, self._connection_id, self._clock)
+        return self._commands.lookup(session, command)
+
     def _now(self) -> int:
         return int(self._clock() * 1000)
 
@@ -53,7 +68,7 @@ class UserAvatar(ConchUser):
     def logout(self) -> None:
         """Give up the session's place and the home; called by the transport when the connection ends."""
         self._registry.closed(self._connection_id)
-        self._files.home.close()
+        self._files.close()
 
 
 class _RegisteredSession(SFTPSession):
@@ -68,6 +83,7 @@ class _RegisteredSession(SFTPSession):
         now: Callable[[], int],
     ) -> None:
         super().__init__(stream, files)
+        self._server = files
         self._registry = registry
         self._connection_id = connection_id
         self._now = now
@@ -75,5 +91,6 @@ class _RegisteredSession(SFTPSession):
 
     def closed(self) -> None:
         """End what is open, then leave the registry."""
+        self._server.end()
         super().closed()
         self._registry.channel_closed(self._connection_id, self._channel, self._now())

@@ -126,14 +126,29 @@ class SFTPD:
         ListOf(choice(*SSH_COMMANDS, ALL_COMMANDS)),
         "SSH commands that clients may run; * stands for all.",
     )
+    system_commands_without_confinement: bool = key(
+        False, Boolean(), "Run git and rsync even where the kernel cannot confine them."
+    )
     grace_time: int = key(30, Integer(), "Seconds that running transfers get to end at shutdown.")
     login_timeout: int = key(120, Integer(1), "Seconds from the accepted connection to the finished login.")
     max_unauthenticated: int = key(100, Integer(1), "Connections that may be in their login at the same time.")
+    bandwidth_per_transfer: bool = key(
+        False, Boolean(), "true: bandwidth limits hold for each transfer by itself, not for all of a user's together."
+    )
+    fsync_uploads: bool = key(False, Boolean(), "true: an upload is answered as done when it is on the disk.")
+    upload_digest: bool = key(False, Boolean(), "true: the log line of an upload holds its SHA-256.")
 
     @property
     def umask_value(self) -> int:
         """The umask as the operating system takes it."""
         return int(self.umask, 8)
+
+    @property
+    def allowed_commands(self) -> frozenset[str]:
+        """The SSH commands that clients may run, with C{*} and C{enable_scp} written out."""
+        if ALL_COMMANDS in self.enabled_ssh_commands:
+            return frozenset(SSH_COMMANDS)
+        return frozenset(self.enabled_ssh_commands) | (frozenset({"scp"}) if self.enable_scp else frozenset())
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +194,18 @@ class HTTPD:
     templates_path: str = key("templates", rules.PATH, "Directory of the pages' templates.")
     static_files_path: str = key("static", rules.PATH, "Directory of the pages' static files.")
     backups_path: str = key("backups", rules.PATH, "Directory that dumps of the users are written to.")
+    auth_user_file: str = key("", rules.OPTIONAL_PATH, "File of htpasswd with who may use it; empty: anybody.")
+    allow_unauthenticated: bool = key(
+        False, Boolean(), "Listen on other addresses than those of this machine although anybody may use it."
+    )
+    allowed_hosts: tuple[str, ...] = key(
+        (), ListOf(rules.HOST), "Names it may be called by, without ports; empty: localhost on a loopback address."
+    )
+    proxy_allowed: tuple[str, ...] = key(
+        (), ListOf(rules.NETWORK), "Proxies whose X-Forwarded-For and X-Real-IP are believed."
+    )
+    certificate_file: str = key("", rules.OPTIONAL_PATH, "Certificate chain as PEM, for HTTPS; empty: plain HTTP.")
+    certificate_key_file: str = key("", rules.OPTIONAL_PATH, "Private key of the certificate as PEM.")
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import ClassVar, Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -207,6 +207,20 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def _is_host(text: str) -> bool:
+    if text.startswith("["):
+        return text.endswith("]") and ":" in text and _is_address(text[1:-1])
+    return bool(text) and ":" not in text and _is_address(text)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
 def _without_brackets(text: str) -> str:
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
@@ -217,6 +231,8 @@ def _empty_if_blank(text: str) -> str:
 
 PORT: Final = Integer(0, 65535)
 ADDRESS: Final = Text("an IP address, a host name or an empty text", _is_address, _without_brackets)
+HOST: Final = Text("a host name or an IP address, IPv6 in brackets, without a port", _is_host, str.lower)
+NETWORK: Final = Text("an IP address or a network as 10.0.0.0/8", _is_network)
 URL: Final = Text("an http or https URL or an empty text", _is_url)
 LINE: Final = Text("a text without NUL characters", matching(r"[^\0]*"))
 SECRET: Final = Text("a text without NUL characters", matching(r"[^\0]*"), secret=True)

@@ -24,6 +24,7 @@ class Transfer:
     @ivar operation_type: C{upload} or C{download}, as seen from the client.
     @ivar path: virtual path.
     @ivar size: bytes moved so far.
+    @ivar waiting: answers that the server holds back or works on: while there are any, the client is not idle.
     """
 
     operation_type: str
@@ -31,6 +32,7 @@ class Transfer:
     start_time: int
     last_activity: int
     size: int = 0
+    waiting: int = 0
 
 
 @attrs.frozen(eq=False)

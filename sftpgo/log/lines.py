@@ -9,7 +9,7 @@ from json import JSONEncoder
 
 from twisted.logger import LogEvent, LogLevel, eventAsText
 
-from sftpgo.log.records import APP, COMMAND, CONNECTION_FAILED, HTTP, TRANSFER, RecordKind
+from sftpgo.log.records import APP, COMMAND, CONNECTION_FAILED, DIGESTED_TRANSFER, HTTP, TRANSFER, RecordKind
 
 #: The level names that are written; every event has one of them.
 LEVELS = {
@@ -25,7 +25,7 @@ _SENDERS = frozenset({"service", "config", "sftpd", "httpd", "scp", "ssh", "util
 
 _TEMPLATES = {
     kind: '{"level":"%s","time":"%s","sender":%s,' + ",".join(f'"{name}":%s' for name in kind.fields) + "}\n"
-    for kind in (TRANSFER, COMMAND, HTTP, CONNECTION_FAILED)
+    for kind in (TRANSFER, DIGESTED_TRANSFER, COMMAND, HTTP, CONNECTION_FAILED)
 }
 
 _quote = JSONEncoder(ensure_ascii=False).encode

@@ -40,6 +40,7 @@ TRANSFER = RecordKind(
     ("elapsed_ms", "size_bytes", "username", "file_path", "connection_id", "protocol"),
     "{protocol} {sender} of {file_path} by {username}: {size_bytes} bytes in {elapsed_ms} ms",
 )
+DIGESTED_TRANSFER = RecordKind((*TRANSFER.fields, "sha256"), TRANSFER.format)
 COMMAND = RecordKind(
     (
         "username",
@@ -129,15 +130,18 @@ class Log:
         file_path: str,
         connection_id: str,
         protocol: str,
+        sha256: str = "",
     ) -> None:
         """Tell of a file that went over whole.
 
         @param protocol: C{SFTP} or C{SCP}.
+        @param sha256: in hexadecimal, where it was computed; the line has no such key else.
         """
         self._logger.emit(
             LogLevel.info,
             TRANSFER.format,
-            record=TRANSFER,
+            record=DIGESTED_TRANSFER if sha256 else TRANSFER,
+            sha256=sha256,
             sender=sender,
             elapsed_ms=elapsed_ms,
             size_bytes=size_bytes,

@@ -40,6 +40,8 @@ _words = st.text(_LETTERS, min_size=0, max_size=12)
 _names = st.text(_LETTERS, min_size=1, max_size=12).filter(lambda text: text == text.strip() != "")
 _TEXTS = {
     rules.ADDRESS: st.sampled_from(["", "127.0.0.1", "::", "fe80::1%eth0", "localhost", "a-b.example.org"]),
+    rules.HOST: st.sampled_from(["localhost", "127.0.0.1", "[::1]", "sftp.example"]),
+    rules.NETWORK: st.sampled_from(["127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8"]),
     rules.URL: st.sampled_from(["", "http://a/b?c=d&e=%20", "https://user:pw@example.org:1/"]),
     rules.LINE: _words,
     rules.SECRET: _words,
