@@ -1,0 +1,49 @@
+"""How long one user's small request takes while others download."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from benchmarks.cases.base import Case, Metric
+from benchmarks.clients import sftp
+from benchmarks.rawsftp import RawSFTP
+from benchmarks.servers.base import Server
+from benchmarks.workspace import BenchmarkError, Workspace
+
+_OTHERS: Final = 8
+_PAUSE: Final = 0.005
+#: Seconds until the downloads have got going.
+_WARM_UP: Final = 1.0
+
+
+class Latency(Case):
+    """A stat every few milliseconds beside eight downloads that never end."""
+
+    name = "latency"
+    title = f"a stat while {_OTHERS} others download"
+    metrics = (Metric("p50", "p50 ms"), Metric("p99", "p99 ms"))
+    is_heavy = True
+
+    def run(self, place: Workspace, server: Server) -> Mapping[str, float]:
+        """See L{Case.run}."""
+        script = "get big /dev/null\n" * 200
+        with RawSFTP(place, server, _OTHERS) as session:
+            others = [sftp(place, server, script, self.cipher, line) for line in range(_OTHERS)]
+            try:
+                time.sleep(_WARM_UP)
+                taken = sorted(_probe(session) for _ in range(place.scale.probes))
+                if not all(other.is_running for other in others):
+                    raise BenchmarkError("a download ended before its time")
+            finally:
+                for other in others:
+                    other.end()
+        return {"p50": taken[len(taken) // 2] * 1e3, "p99": taken[len(taken) * 99 // 100] * 1e3}
+
+
+def _probe(session: RawSFTP) -> float:
+    time.sleep(_PAUSE)
+    start = time.perf_counter()
+    session.stat(b"big")
+    return time.perf_counter() - start
