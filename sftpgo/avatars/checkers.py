@@ -7,6 +7,7 @@ hears the same.  The log learns the reason.
 from __future__ import annotations
 
 import hmac
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -124,9 +125,16 @@ class PublicKeyChecker:
             raise Refused("Invalid credentials")
         if not credentials.signature:
             raise ValidPublicKey
-        if not Key.fromString(known.blob).verify(credentials.signature, credentials.sigData):
+        if not _has_signed(Key.fromString(known.blob), credentials):
             raise Refused("Invalid signature")
         return Authenticated(user, f"public_key:{known.fingerprint()}:{known.comment}")
+
+
+def _has_signed(key: Key, credentials: Any) -> bool:
+    try:
+        return bool(key.verify(credentials.signature, credentials.sigData))
+    except (struct.error, ValueError):
+        return False  # it does not even have the form of a signature
 
 
 def _matching(user: User, blob: bytes) -> authorized_keys.AuthorizedKey | None:

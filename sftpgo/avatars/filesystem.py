@@ -40,6 +40,7 @@ from sftpgo.storage.visible import VisibleReader
 
 _MODE_BITS = 0o777
 _KEEP = -1
+_MAX_SIZE = 2**63 - 1
 _NO_OWNER = 0xFFFFFFFF
 
 
@@ -320,6 +321,8 @@ class UserFilesystem:
         self.journal.changed(self._join_real(path), wanted)
 
     def _wanted(self, attributes: Attributes) -> Attributes:
+        if attributes.get("size", 0) > _MAX_SIZE:
+            raise OSError(errno.EFBIG, "File too large")
         if self.setstat_ignored:
             return {name: value for name, value in attributes.items() if name == "size"}
         return attributes

@@ -1,8 +1,11 @@
-"""How many strangers are let in at once: connections that have not logged in, in all and from one address."""
+"""How many strangers are let in at once: connections that have not logged in, in all and from one address.
+
+Who comes when the house is full is let in all the same, and the one that has been in for longest goes: connections that
+wait for their deadline never shut out those that log in at once.
+"""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,67 +16,67 @@ from attrs import field, frozen
 class Limits:
     """The bounds.
 
-    @ivar total: strangers in all; more are refused.
-    @ivar each: strangers from one address.
-    @ivar early: strangers from which on some are refused at random, the more the fuller it is: whoever fills the
-        server with strangers then shuts out friends only in part.
-    @ivar least: the share that is refused at C{early}; at C{total} it is all.
+    @ivar total: strangers in all; one more drives one out.
+    @ivar each: strangers from one address; more are refused.
     """
 
     total: int = 100
     each: int = 10
-    early: int = 50
-    least: float = 0.3
 
 
 class Admission:
-    """The count of strangers of one server.
+    """The strangers of one server."""
 
-    @param draw: a random number from 0 up to 1.
-    """
-
-    def __init__(self, limits: Limits, draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._draw = draw
         self._by_address: Counter[str] = Counter()
-        self._total = 0
+        self._inside: dict[Ticket, None] = {}
 
     @property
     def strangers(self) -> int:
         """How many are in."""
-        return self._total
+        return len(self._inside)
 
-    def enter(self, address: str) -> Ticket | None:
-        """Let a connection in, and count it until its L{Ticket.leave}; C{None} to refuse it."""
-        limits = self._limits
-        if self._total >= limits.total or self._by_address[address] >= limits.each:
-            # Looking at a counter makes no entry: refused addresses cost nothing.
+    def enter(self, address: str, cut: Callable[[], object]) -> Ticket | None:
+        """Let a connection in, and count it until its L{Ticket.leave}; C{None} to refuse it.
+
+        @param cut: ends the connection at once, should its place be needed.
+        """
+        # Looking at a counter makes no entry: refused addresses cost nothing.
+        if self._by_address[address] >= self._limits.each:
             return None
-        if self._total >= limits.early:
-            fullness = (self._total - limits.early) / (limits.total - limits.early)
-            if self._draw() < limits.least + (1 - limits.least) * fullness:
-                return None
-        self._total += 1
+        if len(self._inside) >= self._limits.total:
+            self._make_room()
+        ticket = Ticket(self, address, cut)
+        self._inside[ticket] = None
         self._by_address[address] += 1
-        return Ticket(self, address)
+        return ticket
 
-    def _left(self, address: str) -> None:
-        self._total -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+    def _make_room(self) -> None:
+        """Drive out the oldest of those whose address has the most."""
+        most = max(self._by_address.values())
+        oldest = next(ticket for ticket in self._inside if self._by_address[ticket.address] == most)
+        oldest.leave()
+        oldest.cut()
+
+    def _left(self, ticket: Ticket) -> None:
+        del self._inside[ticket]
+        self._by_address[ticket.address] -= 1
+        if not self._by_address[ticket.address]:
+            del self._by_address[ticket.address]
 
 
-@frozen
+@frozen(eq=False)
 class Ticket:
     """One stranger's place."""
 
     _admission: Admission
-    _address: str
+    address: str
+    cut: Callable[[], object]
     _used: list[bool] = field(factory=list, init=False)
 
     def leave(self) -> None:
         """Give the place back; only the first call does."""
         if not self._used:
             self._used.append(True)
-            self._admission._left(self._address)
+            self._admission._left(self)

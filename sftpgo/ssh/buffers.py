@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from mmap import mmap
+from typing import TypeAlias
+
 from attrs import define, field
+
+Buffer: TypeAlias = bytearray | mmap
 
 _EMPTY = bytearray()
 
@@ -16,13 +21,17 @@ class BufferPool:
     def __init__(self, size: int, keep: int) -> None:
         self.size = size
         self._keep = keep
-        self._free: list[bytearray] = []
+        self._free: list[Buffer] = []
 
-    def take(self) -> bytearray:
-        """A buffer with anything in it."""
-        return self._free.pop() if self._free else bytearray(self.size)
+    def take(self) -> Buffer:
+        """A buffer with anything in it.
 
-    def give(self, buffer: bytearray) -> None:
+        A new one is mapped: of that only the pages cost memory that something is put into, and when it is let go
+        they are the system's again.
+        """
+        return self._free.pop() if self._free else mmap(-1, self.size)
+
+    def give(self, buffer: Buffer) -> None:
         """Take a buffer back; one that has grown, and one more than is kept, is let go."""
         if len(self._free) < self._keep and len(buffer) == self.size:
             self._free.append(buffer)
@@ -44,7 +53,7 @@ class ByteQueue:
         self._pool = pool
         self.margin = margin
         self.trailer = trailer
-        self.data = _EMPTY
+        self.data: Buffer = _EMPTY
         self.view = memoryview(_EMPTY)
         self.head = margin
         self.tail = margin
@@ -112,7 +121,7 @@ class ByteQueue:
         if waiting:
             self.append(waiting)
 
-    def _hold(self, buffer: bytearray) -> None:
+    def _hold(self, buffer: Buffer) -> None:
         self.data = buffer
         self.view = memoryview(buffer)
 

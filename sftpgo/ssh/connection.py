@@ -17,7 +17,7 @@ from sftpgo.ssh.settings import SMALLEST_PACKET, WINDOW
 from sftpgo.ssh.stream import ByteStream
 from sftpgo.ssh.timers import cancel
 
-STREAM_BUDGET = 6 * 1024 * 1024
+STREAM_BUDGET = 4 * 1024 * 1024
 """Bytes of window that the streams of one connection share."""
 
 LEAST_WINDOW = 320 * 1024

@@ -39,7 +39,7 @@ class CountedTransport(ServerTransport):
 
     def connectionMade(self) -> None:
         """Enter, if there is room for one more stranger."""
-        self._ticket = self.factory.admission.enter(_address_of(self.transport))
+        self._ticket = self.factory.admission.enter(_address_of(self.transport), self.abort)
         if self._ticket is None:
             self.connected = 0
             self.transport.abortConnection()
@@ -81,7 +81,7 @@ class ServerFactory(SSHFactory):
     @param login_banner: text shown before authentication, or nothing.
     @param max_auth_tries: 0 for L{DEFAULT_MAX_AUTH_TRIES}, negative for no limit.
     @param max_unauthenticated: connections that may be in their login at the same time, ten of them from one address;
-        from the half of it on, some are refused at random.
+        one more drives out the one that has been there for longest.
     """
 
     noisy = False
@@ -108,7 +108,7 @@ class ServerFactory(SSHFactory):
         self.login_banner = login_banner
         self.max_auth_tries = None if max_auth_tries < 0 else max_auth_tries or DEFAULT_MAX_AUTH_TRIES
         self.admission = Admission(
-            Limits(max_unauthenticated, min(max_unauthenticated, _STRANGERS_OF_ONE), max_unauthenticated // 2)
+            Limits(max_unauthenticated, min(max_unauthenticated, _STRANGERS_OF_ONE))
         )
         self.transports: set[Any] = set()
         self.services = {b"ssh-userauth": UserAuthServer, b"ssh-connection": Connection}

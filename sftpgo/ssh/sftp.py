@@ -164,7 +164,7 @@ class SFTPSession:
         if got is None:
             return None
         self._stream.consume(4 + length)
-        if got > 0 or not size:
+        if got > 0 or (not got and not size):
             _pack_data(outgoing.data, start, 9 + got, codec.DATA, request_id, got)
             outgoing.tail = body + got
         elif not got:

@@ -166,6 +166,8 @@ class UserAuthServer(SSHUserAuthServer):
             self._spend()
         except UnauthorizedLogin as reason:
             self._refuse(reason)
+        except struct.error:
+            raise  # a field is cut short: the connection ends, and it is no fault of ours
         except Exception as reason:
             if not isinstance(reason, error.ConchError | keys.BadKeyError):
                 self._log.failure("Checking a login failed")
@@ -221,7 +223,7 @@ class UserAuthServer(SSHUserAuthServer):
             return await self._probe_key(algorithm, blob)
         signature, _ = getNS(tail)
         try:
-            key = keys.Key.fromString(blob)
+            key = keys.Key.fromString(blob, type="blob")
             signed = signed_algorithm(key, algorithm, signature)
         except (keys.BadKeyError, BadSignatureFormat, struct.error, ValueError) as reason:
             raise UnauthorizedLogin(f"bad key or signature: {reason}") from reason
@@ -233,7 +235,7 @@ class UserAuthServer(SSHUserAuthServer):
 
     async def _probe_key(self, algorithm: bytes, blob: bytes) -> Any:
         try:
-            signed_algorithm(keys.Key.fromString(blob), algorithm, None)
+            signed_algorithm(keys.Key.fromString(blob, type="blob"), algorithm, None)
         except (keys.BadKeyError, BadSignatureFormat, struct.error, ValueError) as reason:
             raise UnauthorizedLogin(f"unacceptable key: {reason}") from reason
         credentials = SSHPrivateKey(self.user, algorithm, blob, None, None)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sftpgo.ssh.admission import Admission, Limits
+from sftpgo.ssh.admission import Admission, Limits, Ticket
 
 from .scripted import Client
 
@@ -14,41 +14,42 @@ from .scripted import Client
 class AdmissionTests(SynchronousTestCase):
     def test_from_one_address(self) -> None:
         admission = Admission(Limits())
-        tickets = [admission.enter("a") for _ in range(12)]
+        tickets = [admission.enter("a", self.fail) for _ in range(12)]
         self.assertEqual([ticket is None for ticket in tickets], [False] * 10 + [True] * 2)
-        self.assertIsNotNone(admission.enter("b"))
+        self.assertIsNotNone(admission.enter("b", self.fail))
         tickets[0].leave()
         tickets[0].leave()
-        self.assertIsNotNone(admission.enter("a"))
-        self.assertIsNone(admission.enter("a"))
+        self.assertIsNotNone(admission.enter("a", self.fail))
+        self.assertIsNone(admission.enter("a", self.fail))
 
-    def test_in_all(self) -> None:
-        admission = Admission(Limits(), lambda: 0.9999)
-        admitted = [admission.enter(str(number)) for number in range(200)]
-        self.assertEqual(sum(ticket is not None for ticket in admitted), 100)
-        self.assertEqual(admission.strangers, 100)
-
-    def test_some_are_refused_early(self) -> None:
-        for drawn, most in ((0.0, 50), (0.29, 50), (0.31, 51), (0.66, 76)):
-            admission = Admission(Limits(), lambda drawn=drawn: drawn)
-            for number in range(200):
-                admission.enter(str(number))
-            self.assertEqual(admission.strangers, most)
+    def test_one_more_drives_out_the_oldest_of_the_most(self) -> None:
+        cut: list[str] = []
+        admission = Admission(Limits(total=6, each=3))
+        for name in ("x1", "a1", "a2", "b1", "b2", "b3"):
+            admission.enter(name[0], lambda name=name: cut.append(name))
+        for wanted in (["b1"], ["b1", "a1"]):
+            self.assertIsNotNone(admission.enter("c", lambda: cut.append("c")))
+            self.assertEqual((cut, admission.strangers), (wanted, 6))
 
     @settings(deadline=None, max_examples=100)
     @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=100))
     def test_counts_return_to_nothing(self, steps: list[tuple[str, bool]]) -> None:
-        admission = Admission(Limits(total=8, each=4, early=8))
-        inside = []
+        admission = Admission(Limits(total=8, each=4))
+        inside: list[tuple[str, Ticket]] = []
+        cut: list[Ticket] = []
         for address, enters in steps:
             if enters:
-                ticket = admission.enter(address)
-                self.assertEqual(ticket is None, len(inside) == 8 or [a for a, _ in inside].count(address) == 4)
+                tickets: list[Ticket] = []
+                ticket = admission.enter(address, lambda tickets=tickets: cut.append(tickets[0]))
+                self.assertEqual(ticket is None, [a for a, _ in inside].count(address) == 4)
                 if ticket is not None:
+                    tickets.append(ticket)
                     inside.append((address, ticket))
+                inside = [one for one in inside if one[1] not in cut]
             elif inside:
                 inside.pop(0)[1].leave()
             self.assertEqual(admission.strangers, len(inside))
+            self.assertLessEqual(len(inside), 8)
         for _, ticket in inside:
             ticket.leave()
         self.assertEqual((admission.strangers, dict(admission._by_address)), (0, {}))
@@ -57,7 +58,7 @@ class AdmissionTests(SynchronousTestCase):
         for log_in in (True, False):
             admission = Admission(Limits())
             client = Client()
-            client.server.leave = admission.enter("a").leave
+            client.server.leave = admission.enter("a", self.fail).leave
             if log_in:
                 client.log_in()
                 self.assertEqual(admission.strangers, 0)
