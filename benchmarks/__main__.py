@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> Results:
     results = Results(
         {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "command": shlex.join(["make", "bench", *_arguments_as_make_takes_them()]),
+            "command": shlex.join(["make", "bench", *_arguments_as_make_takes_them(options)]),
             "runs": plan.runs,
             "rival_runs": plan.rival_runs,
             "scale": asdict(scale),
@@ -101,8 +101,13 @@ def _run(options: argparse.Namespace) -> Results:
     return results
 
 
-def _arguments_as_make_takes_them() -> list[str]:
-    return [f"BENCH_ARGS={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else []
+def _arguments_as_make_takes_them(options: argparse.Namespace) -> list[str]:
+    """What was measured; not where the figures went."""
+    words = ["--quick"] if options.quick else []
+    words += ["--runs", str(options.runs)] if options.runs else []
+    words += ["--servers", options.servers] if options.servers else []
+    words += [word for names in options.only for word in ("--only", names)]
+    return [f"BENCH_ARGS={shlex.join(words)}"] if words else []
 
 
 def _interrupted(number: int, frame: object) -> NoReturn:

@@ -32,8 +32,8 @@ How it is measured
   directories and a quota, and writes its log: nothing is switched off for the measurement.
 - All files are in memory (tmpfs).  Downloads go to ``/dev/null``, uploads into a new file: a part of an
   upload's time is the kernel's, which gets pages for it.
-- One large file is {size} MiB; when several clients download, each gets {share}.  A transfer's figures
-  include its login; those of the stats and of their latency do not.
+- One large file is {size} MiB; when several clients download, each gets {share}.
+  A transfer's figures include its login; those of the stats and of their latency do not.
 - {files} small files; a directory of {entries} names, listed five times; {stats} stats sent at once by a client
   that has prepared them; {logins} logins, four at a time.
 - Memory is the proportional set size of all processes of the server, before and after {connections} connections
