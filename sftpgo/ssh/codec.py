@@ -6,7 +6,8 @@ Pure: no sockets, no files.  Whoever reads gets L{Malformed} when the bytes end 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from struct import Struct
+from operator import itemgetter
+from struct import Struct, error
 
 from sftpgo.ssh.interfaces import Attributes, NameEntry, StatVFS
 
@@ -32,6 +33,14 @@ _U64 = Struct(">Q")
 _HEADER = Struct(">LBL")
 _STATVFS = Struct(">11Q")
 _MAX_U32 = 0xFFFFFFFF
+_MAX_U64 = 0xFFFFFFFFFFFFFFFF
+_pack_u32 = _U32.pack
+
+#: What a stat tells, all of it: nearly every ATTRS we send.
+_ALL_FIELDS = ("size", "uid", "gid", "permissions", "atime", "mtime")
+_ALL_FLAGS = ATTR_SIZE | ATTR_UIDGID | ATTR_PERMISSIONS | ATTR_ACMODTIME
+_get_all = itemgetter(*_ALL_FIELDS)
+_pack_all = Struct(">LQLLLLL").pack
 
 
 class Malformed(ValueError):
@@ -110,11 +119,16 @@ def string(data: bytes) -> bytes:
 
 def attributes(attrs: Attributes) -> bytes:
     """ATTRS (section 5).  Numbers beyond the field are clamped: one odd file must not break a listing."""
+    if len(attrs) == len(_ALL_FIELDS):
+        try:
+            return _pack_all(_ALL_FLAGS, *_get_all(attrs))
+        except (KeyError, error):  # another field, or a number beyond its own: the long way
+            pass
     flags = 0
     fields = b""
     if "size" in attrs:
         flags |= ATTR_SIZE
-        fields += _U64.pack(max(0, attrs["size"]))
+        fields += _U64.pack(min(max(0, attrs["size"]), _MAX_U64))
     if "uid" in attrs and "gid" in attrs:
         flags |= ATTR_UIDGID
         fields += _clamped(attrs["uid"]) + _clamped(attrs["gid"])
@@ -139,8 +153,10 @@ def status(request_id: int, code: int, message: bytes) -> bytes:
 
 def names(request_id: int, entries: Iterable[NameEntry]) -> bytes:
     """SSH_FXP_NAME (section 7)."""
-    packed = [string(entry.name) + string(entry.longname) + attributes(entry.attributes) for entry in entries]
-    return reply(NAME, request_id, _U32.pack(len(packed)) + b"".join(packed))
+    packed: list[bytes] = []
+    for name, longname, attrs in entries:
+        packed += (_pack_u32(len(name)), name, _pack_u32(len(longname)), longname, attributes(attrs))
+    return reply(NAME, request_id, _pack_u32(len(packed) // 5) + b"".join(packed))
 
 
 def version(number: int, extensions: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -107,9 +107,7 @@ class ServerFactory(SSHFactory):
         self.settings = settings
         self.login_banner = login_banner
         self.max_auth_tries = None if max_auth_tries < 0 else max_auth_tries or DEFAULT_MAX_AUTH_TRIES
-        self.admission = Admission(
-            Limits(max_unauthenticated, min(max_unauthenticated, _STRANGERS_OF_ONE))
-        )
+        self.admission = Admission(Limits(max_unauthenticated, min(max_unauthenticated, _STRANGERS_OF_ONE)))
         self.transports: set[Any] = set()
         self.services = {b"ssh-userauth": UserAuthServer, b"ssh-connection": Connection}
 

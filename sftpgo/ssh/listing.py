@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from functools import lru_cache
 
 from sftpgo.ssh.interfaces import Attributes, NameEntry
 
@@ -34,19 +35,36 @@ def longname(name: bytes, status: os.stat_result, now: float) -> bytes:
 
     The format is the draft's recommendation (section 7); FileZilla and others take names and times from it.
     """
-    line = (
-        f"{stat.filemode(status.st_mode)} {status.st_nlink:>4} {status.st_uid:<8} {status.st_gid:<8} "
-        f"{status.st_size:>8} {_when(status.st_mtime, now)} "
+    mode, mtime = status.st_mode, status.st_mtime
+    recent = abs(now - mtime) < _HALF_A_YEAR
+    return b"%s %4d %-8d %-8d %8d %s %s" % (
+        _filemode(mode),
+        status.st_nlink,
+        status.st_uid,
+        status.st_gid,
+        status.st_size,
+        _when(mtime // 60, recent),
+        name,
     )
-    return line.encode("ascii") + name
 
 
-def _when(mtime: float, now: float) -> str:
+# The files of one directory have few modes and often the same minute; asking the time zone costs more than the rest.
+@lru_cache(maxsize=256)
+def _filemode(mode: int) -> bytes:
+    return stat.filemode(mode).encode("ascii")
+
+
+@lru_cache(maxsize=4096)
+def _when(minute: float, recent: bool) -> bytes:
+    return _when_text(minute * 60, recent).encode("ascii")
+
+
+def _when_text(mtime: float, recent: bool) -> str:
     try:
         moment = time.localtime(mtime)
     except (OverflowError, ValueError, OSError):
         moment = time.localtime(0)
     day = f"{_MONTHS[moment.tm_mon - 1]} {moment.tm_mday:>2}"
-    if abs(now - mtime) < _HALF_A_YEAR:
+    if recent:
         return f"{day} {moment.tm_hour:02}:{moment.tm_min:02}"
     return f"{day} {moment.tm_year:>5}"

@@ -29,7 +29,7 @@ MAX_PACKET = 256 * 1024
 #: Open handles a channel may hold.
 MAX_HANDLES = 1000
 #: Entries in the answer to one READDIR.
-ENTRIES_PER_READDIR = 128
+ENTRIES_PER_READDIR = 256
 
 _HANDLE = Struct(">L")
 

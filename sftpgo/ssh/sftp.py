@@ -36,7 +36,7 @@ REQUESTS_IN_FLIGHT = 64
 BYTES_IN_FLIGHT = 2 * 1024 * 1024
 
 _VERSION = 3
-_LARGEST_OTHER_REPLY = 128 * 1024
+_LARGEST_OTHER_REPLY = 192 * 1024
 
 _unpack_start = Struct(">LB").unpack_from
 _unpack_head = Struct(">LBL").unpack_from
