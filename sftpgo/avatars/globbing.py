@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
+import os
 import re
 
 from sftpgo.avatars.filesystem import UserFilesystem
@@ -47,7 +49,7 @@ async def _step(files: UserFilesystem, directories: list[bytes], pattern: bytes)
     for directory in directories:
         found += await _matches(files, directory, matching, hidden=pattern.startswith(b"."))
         if len(found) > _MAX_FOUND:
-            raise OSError(7, "Argument list too long")
+            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -157,19 +158,27 @@ class _Running:
         try:
             descriptors.append(_open(session, Grant("/", False)))
             descriptors.extend(_open(session, grant) for grant in launch.grants)
-            text = json.dumps(_spec(session, launch, range(3, 3 + len(descriptors))))
-            if len(text) > _MAX_SPEC:
-                raise OSError(7, "Argument list too long")
+            text = _argument(_spec(session, launch, range(3, 3 + len(descriptors))))
             self._reactor.spawnProcess(
                 child,
                 sys.executable,
                 [sys.executable, "-I", "-S", "-c", _START, _ROOT, text],
                 env={**_ENVIRON, **launch.environ},
-                childFDs={0: "w", 1: "r", 2: "r", **{3 + i: fd for i, fd in enumerate(descriptors)}},
+                childFDs={0: "w", 1: child.output.child_end, 2: "r", **dict(enumerate(descriptors, 3))},
             )
+        except BaseException:
+            child.failed_to_start()
+            raise
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+
+def _argument(spec: Spec) -> str:
+    text = json.dumps(spec)
+    if len(text) > _MAX_SPEC:
+        raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
+    return text
 
 
 def _spec(session: CommandSession, launch: Launch, numbers: range) -> Spec:

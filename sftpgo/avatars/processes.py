@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.error import ConnectionDone, ProcessExitedAlready
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sftpgo.avatars.bandwidth import Flow
+from sftpgo.avatars.pipes import Output
 from sftpgo.avatars.streams import ClientGone, CommandStream, Exit, Killed
 from sftpgo.domain.connection import Transfer
 
@@ -58,7 +59,7 @@ class Direction:
 
 @implementer(IPushProducer)
 class Child(ProcessProtocol):
-    """A running child, which has its own process group.
+    """A running child, which has its own process group.  Its standard output is L{output}'s C{child_end}.
 
     @param reactor: for the timers.
     @ivar ended: fires with how it ended, once all it wrote has been handed on.
@@ -78,6 +79,8 @@ class Child(ProcessProtocol):
         self._killing: Any = None
         self._exited = False
         self._group = 0
+        self._exit: Exit | None = None
+        self.output = Output(reactor, self.outReceived, self._perhaps_ended)
 
     # From the client to the child.
 
@@ -119,6 +122,9 @@ class Child(ProcessProtocol):
     def connectionMade(self) -> None:
         """The child runs."""
         self._group = self.transport.pid
+        self.output.close_child_end()
+        if not self._waiting_for:
+            self.output.startReading()
         self.transport.registerProducer(_Stdin(self), True)
         self._stream.steer(self)
         self._stream.on_leaving(self.terminate)
@@ -151,12 +157,18 @@ class Child(ProcessProtocol):
 
     def _hold(self, reason: str) -> None:
         self._waiting_for.add(reason)
+        self.output.stopReading()
         self.transport.pauseProducing()
 
     def _release(self, reason: str) -> None:
         self._waiting_for.discard(reason)
         if not self._waiting_for:
-            self.transport.resumeProducing()
+            self._resume()
+
+    def _resume(self) -> None:
+        if self.output.connected:
+            self.output.startReading()
+        self.transport.resumeProducing()
 
     # The end.
 
@@ -167,7 +179,7 @@ class Child(ProcessProtocol):
         self._killing = self._reactor.callLater(PATIENCE, self._kill)
         # What waits in the pipes has no reader; the child must not hang on it.
         self._waiting_for.clear()
-        self.transport.resumeProducing()
+        self._resume()
         self._signal(signal.SIGTERM)
 
     def _kill(self) -> None:
@@ -191,10 +203,21 @@ class Child(ProcessProtocol):
             os.killpg(self._group, signal.SIGKILL)
 
     def processEnded(self, reason: Failure) -> None:
-        """The child is gone and all it wrote was handed on."""
+        """The child is gone, and all of its standard error was handed on."""
         self.stdin_free()
-        self._stream.steer(None)
-        self.ended.callback(_exit(reason))
+        self._exit = _exit(reason)
+        self._perhaps_ended()
+
+    def _perhaps_ended(self) -> None:
+        """Its standard output may end before or after it."""
+        if self._exit is not None and not self.output.connected and not self.ended.called:
+            self._stream.steer(None)
+            self.ended.callback(self._exit)
+
+    def failed_to_start(self) -> None:
+        """There is no child."""
+        self.output.close_child_end()
+        self.output.connectionLost(Failure(ConnectionDone()))
 
 
 def _exit(reason: Failure) -> Exit:

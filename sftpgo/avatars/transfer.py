@@ -228,7 +228,7 @@ class OpenFile(Handle):
         def progress(moved: int) -> None:  # in the thread
             target.transfer.size += moved
             self.transfer.last_activity = target.transfer.last_activity = int(self._clock() * 1000)
-            if target._error is not None:
+            if isinstance(target._error, ConnectionAbortedError):
                 raise ConnectionAbortedError("the copy was given up")
 
         target._begin()

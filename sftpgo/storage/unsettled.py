@@ -34,7 +34,10 @@ class Unsettled:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._names = _parse(_read(descriptor))
+            content = _read(descriptor)
+            self._names = _parse(content)
+            if content and not content.endswith(b"\n"):
+                os.write(descriptor, b"\n")  # the last line was cut off by a kill, the next one must not join it
         except BaseException:
             os.close(descriptor)
             raise

@@ -66,6 +66,7 @@ class _Case(SynchronousTestCase):
                 [self.python, "-I", "-S", "-c", _START, _ROOT, json.dumps(whole)],
                 pass_fds=[home, grant],
                 env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 check=False,

@@ -70,7 +70,7 @@ class ThrottleTests(SynchronousTestCase):
         for _ in range(10):
             throttle.push(large, 100, 100, 0.0)
         first = [item for _, item in self.drain(throttle)][:55]
-        self.assertAlmostEqual(sum(x for x in first if x == 10), sum(x for x in first if x == 100), delta=110)
+        self.assertApproximates(sum(x for x in first if x == 10), sum(x for x in first if x == 100), 110)
 
     def test_drop(self) -> None:
         throttle: Throttle[str] = Throttle(10.0)

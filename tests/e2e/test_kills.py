@@ -6,6 +6,7 @@ C{SFTPGO_KILLS} says how many uploads are cut off in each mode; several users up
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import logging
 import os
@@ -13,6 +14,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
@@ -146,7 +148,7 @@ class KillTests(SynchronousTestCase):
         """The home is looked after in the background."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            sizes = [path.stat().st_size for path in server.home(name).rglob("*")]
+            sizes = list(_sizes(server.home(name)))
             expected = (len(sizes), sum(sizes))
             (user,) = server.rest("GET", f"/user?username={name}")
             used = (user["used_quota_files"], user["used_quota_size"])
@@ -159,6 +161,12 @@ class KillTests(SynchronousTestCase):
 def content(name: str) -> bytes:
     """What this user uploads: no part of it looks like another."""
     return (b"".join(b"%s %06d;" % (name.encode(), number) for number in range(SIZE // 10)))[:SIZE]
+
+
+def _sizes(home: Path) -> Iterator[int]:
+    for path in home.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # the sweep may be there at the same time
+            yield path.stat().st_size
 
 
 def _quick_hash(password: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import stat
 
 from hypothesis import given, settings
@@ -83,8 +82,9 @@ class TemporaryTests(_Case):
     def test_commit_replaces_in_one_step(self) -> None:
         with open(self.root + b"/f", "wb") as file:
             file.write(b"old")
+        place = self.place(b"/f")
         before = open_descriptors()
-        temporary = Temporary.create(self.place(b"/f"), 0o640)
+        temporary = Temporary.create(place, 0o640)
         os.write(temporary.descriptor, b"new")
         self.assertEqual(temporary.target().st_size, 3)
         temporary.commit(replace=True)
@@ -94,7 +94,7 @@ class TemporaryTests(_Case):
         with open(self.root + b"/f", "rb") as file:
             self.assertEqual(file.read(), b"new")
         self.assertEqual(self.names(), [b"f"])
-        self.assertEqual(open_descriptors(), before + 1)  # the test's own location
+        self.assertEqual(open_descriptors(), before)
 
     def test_without_leave_to_replace(self) -> None:
         temporary = Temporary.create(self.place(b"/f"), 0o600)
@@ -271,6 +271,8 @@ class UnsettledTests(SynchronousTestCase):
         with open(self.path, "wb") as file:
             file.write(b'+"a"\n\n+7\nrubbish\n+"b')
         self.assertEqual(self.after_a_kill(), {"a"})
+        self.opened().add("c")
+        self.assertEqual(self.after_a_kill(), {"a", "c"})
 
     def test_long_file_is_written_anew(self) -> None:
         unsettled = self.opened()
@@ -281,5 +283,5 @@ class UnsettledTests(SynchronousTestCase):
             unsettled.remove("x" * 1004)
         self.assertLess(os.stat(self.path).st_size, 1 << 20)
         self.assertEqual(self.after_a_kill(), {"stays"})
-        self.assertFalse(re.search("new", str(os.listdir(os.path.dirname(self.path) or "."))) and os.path.exists(self.path + ".new"))
+        self.assertFalse(os.path.exists(self.path + ".new"))
         self.assertRaises(BlockingIOError, Unsettled(self.path).open)
