@@ -49,6 +49,7 @@ class CommandTestCase(ServerTestCase):
         """git over OpenSSH, without the machine's configuration."""
         return subprocess.run(
             ["git", *map(str, words)],
+            stdin=subprocess.DEVNULL,
             cwd=cwd or self.work,
             env={
                 "PATH": os.environ["PATH"],

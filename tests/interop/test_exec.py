@@ -35,7 +35,11 @@ class ExecTests(CommandTestCase):
     def test_no_shell_and_no_terminal(self) -> None:
         self.assertNotEqual(self.ssh("", stdin="id\n").returncode, 0)
         done = subprocess.run(
-            [*self.shell, "-tt", f"{self.user}@127.0.0.1", "pwd"], capture_output=True, text=True, check=False
+            [*self.shell, "-tt", f"{self.user}@127.0.0.1", "pwd"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         self.assertIn("PTY allocation request failed", done.stderr)
 
