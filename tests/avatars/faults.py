@@ -36,9 +36,9 @@ class FaultyOS:
     def __getattr__(self, name: str) -> Any:
         real = getattr(os, name)
         if name == "close":
-            return lambda descriptor: self._close(descriptor)
+            return self._close
         if name == "pwrite":
-            return lambda descriptor, data, offset: self._pwrite(descriptor, data, offset)
+            return self._pwrite
         if name in ("rename", "fsync", "ftruncate", "fstat", "preadv", "pread"):
             return lambda *args, **options: self._call(name, real, *args, **options)
         return real

@@ -10,10 +10,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.avatars.accounting import Ledgers
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.journal import NOBODY, Audience, Journal
+from sftpgo.avatars.transfer import OpenFile
 from sftpgo.avatars.upload import UploadSettings
 from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.domain.connection import ConnectionRegistry
@@ -107,9 +109,7 @@ class Ground:
         )
         self.registry.try_login(number, "u", 0, 0)
         audience = Audience(self.heard.append, lambda *counted: self.counted.append(counted)) or NOBODY
-        journal = Journal(
-            user, number, self.registry, Log("sftpd", self.events), self.clock.seconds, audience=audience
-        )
+        journal = Journal(user, number, self.registry, Log("sftpd", self.events), self.clock.seconds, audience=audience)
         options = {"run_in_thread": run_now, "setstat_ignored": False} | options
         files = UserFilesystem(
             user,
@@ -153,3 +153,43 @@ class Ground:
             files.close()
         self.unsettled.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class UploadCase(SynchronousTestCase):
+    """Has a ground of its own and one session, C{self.files}."""
+
+    def begin(self, mode: int, *, fsync: bool = False, digest: bool = False, **fields: Any) -> None:
+        options = {"track_quota": 1} | {k: fields.pop(k) for k in ("track_quota", "writable") if k in fields}
+        self.ground = Ground(settings=UploadSettings(mode, fsync, digest), **options, **fields)
+        self.addCleanup(self.ground.end)
+        self.home = self.ground.home
+        self.files = self.ground.login()
+
+    def open(self, path: bytes = b"/f", files: Any = None, **flags: bool) -> OpenFile:
+        opened = (files or self.files).open_for_writing(path, **flags)
+        return result_of(opened) if isinstance(opened, Deferred) else opened
+
+    def put(self, content: bytes, path: bytes = b"/f", **flags: bool) -> None:
+        file = self.open(path, **(flags or {"truncate": True}))
+        file.writeChunk(0, content)
+        self.close(file)
+
+    def close(self, file: OpenFile) -> None:
+        closing = file.close()
+        if closing is not None:
+            result_of(closing)
+
+    def read(self, name: str = "f") -> bytes:
+        return (self.home / name).read_bytes()
+
+    def listing(self, path: bytes = b"/") -> list[bytes]:
+        reader = self.files.open_directory(path)
+        self.addCleanup(reader.close)
+        return [name for name, _ in reader.next_chunk(1000)]
+
+    def temporaries(self) -> list[str]:
+        return [name for name in self.ground.names_on_disk() if "sftpgo-upload" in name]
+
+    def assertSettled(self) -> None:
+        self.assertEqual(self.ground.used(), self.ground.on_disk())
+        self.assertEqual(self.temporaries(), [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.avatars.transfer import OpenFile
 from sftpgo.avatars.upload import UploadSettings
 from sftpgo.errors import PermissionDenied, QuotaExceeded
-from tests.avatars.faults import FaultyOS
+from tests.avatars.faults import FaultyOS, faulty_os
 from tests.avatars.ground import Ground, result_of
 
 REFUSALS = (OSError, SFTPError, QuotaExceeded, PermissionDenied)
@@ -25,16 +25,18 @@ PATHS = st.sampled_from([b"/a", b"/a", b"/b", b"/b", b"/d/c", b"/link"])
 SIZES = st.integers(0, 60)
 LIMIT = 150
 
-#: The system calls' failures are put in place by the test that runs the machine.
-_faulty: FaultyOS
-
 
 def result_of_either(value: Any) -> Any:
     return result_of(value) if isinstance(value, Deferred) else value
 
 
 class UsageMachine(RuleBasedStateMachine):
-    """Two sessions of one user, their open files, and a data provider that comes and goes."""
+    """Two sessions of one user, their open files, and a data provider that comes and goes.
+
+    @cvar faulty: the system calls, which the test that runs the machine has put in place.
+    """
+
+    faulty: ClassVar[FaultyOS]
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,9 +63,16 @@ class UsageMachine(RuleBasedStateMachine):
     @rule(
         who=st.integers(0, 1),
         path=PATHS,
-        flags=st.sampled_from([
-            {}, {"truncate": True}, {"append": True}, {"read": True}, {"exclusive": True}, {"truncate": True, "read": True}
-        ]),  # fmt: skip
+        flags=st.sampled_from(
+            [
+                {},
+                {"truncate": True},
+                {"append": True},
+                {"read": True},
+                {"exclusive": True},
+                {"truncate": True, "read": True},
+            ]
+        ),
     )
     def open_file(self, who: int, path: bytes, flags: dict[str, bool]) -> None:
         if len(self.open) > 6:
@@ -151,12 +160,12 @@ class UsageMachine(RuleBasedStateMachine):
 
     @rule(call=st.sampled_from(["pwrite", "fsync", "close", "rename", "ftruncate"]))
     def break_disk(self, call: str) -> None:
-        _faulty.faults = {call: errno.ENOSPC if call == "pwrite" else errno.EIO}
+        self.faulty.faults = {call: errno.ENOSPC if call == "pwrite" else errno.EIO}
 
     @rule(short=st.sampled_from([0, 1, 7]))
     def mend_disk(self, short: int) -> None:
-        _faulty.faults = {}
-        _faulty.short = short
+        self.faulty.faults = {}
+        self.faulty.short = short
 
     @rule(down=st.booleans())
     def provider(self, down: bool) -> None:
@@ -197,7 +206,7 @@ class UsageMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.ground is None:
             return
-        _faulty.faults = {}
+        self.faulty.faults = {}
         try:
             for file in self.open:
                 file.abort()
@@ -216,10 +225,7 @@ class UsageMachineTests(SynchronousTestCase):
     """The machine, run by trial."""
 
     def test_usage_is_what_is_on_the_disk(self) -> None:
-        global _faulty
-        from tests.avatars.faults import faulty_os
-
-        _faulty = faulty_os(self)
+        UsageMachine.faulty = faulty_os(self)
         many = int(os.environ.get("SFTPGO_EXAMPLES", "60"))
         run_state_machine_as_test(
             UsageMachine,

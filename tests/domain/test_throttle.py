@@ -109,4 +109,6 @@ class ThrottleTests(SynchronousTestCase):
                 total += item
                 self.assertLessEqual(total, (at - start + BURST) * rate * (1 + 1e-9) + 1e-3)
             end = max(at, now)
-            self.assertGreaterEqual(total, (end - start) * rate * (1 - 1e-9) - max(count for _, count, _ in arrivals) if end > now else 0)
+            self.assertGreaterEqual(
+                total, (end - start) * rate * (1 - 1e-9) - max(count for _, count, _ in arrivals) if end > now else 0
+            )

@@ -53,7 +53,9 @@ class _Case(SynchronousTestCase):
 
 class NameTests(SynchronousTestCase):
     def test_form(self) -> None:
-        self.assertRegex(temporary_name(b"report.txt", new_identifier()), rb"^\.sftpgo-upload\.[0-9a-v]{20}\.report\.txt$")
+        self.assertRegex(
+            temporary_name(b"report.txt", new_identifier()), rb"^\.sftpgo-upload\.[0-9a-v]{20}\.report\.txt$"
+        )
         self.assertNotEqual(new_identifier(), new_identifier())
 
     @given(st.binary(min_size=1, max_size=255).filter(lambda n: b"/" not in n and b"\0" not in n))
