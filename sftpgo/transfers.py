@@ -62,6 +62,7 @@ class Transfers:
             run_in_thread=run_in_thread,
             log=self._log,
             unsettled=unsettled,
+            left_over=names,
         )
         steady = SteadyClock(clock, monotonic)
         self._recovery = Recovery(provider, ledgers, names, sftpd.upload_mode, run_in_thread, self._log)

@@ -6,7 +6,7 @@ for it.  A file on the disk names the users who are not settled, so that a kille
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -71,6 +71,7 @@ class Ledgers:
     @param scheduler: an C{IReactorTime}, for the retries.
     @param now: seconds since the epoch.
     @param unsettled: the file that survives a kill, or None.
+    @param left_over: the users in it whom nobody has looked after yet.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Ledgers:
         run_in_thread: Callable[..., Deferred[Any]],
         log: Log,
         unsettled: Unsettled | None = None,
+        left_over: Iterable[str] = (),
     ) -> None:
         self._provider = IDataProvider(provider)
         self._track = track_quota
@@ -95,6 +97,7 @@ class Ledgers:
         self._run_in_thread = run_in_thread
         self._log = log
         self._unsettled = unsettled
+        self._left_over = set(left_over)
         self._entries: dict[str, Entry] = {}
         self._stopped = False
 
@@ -221,16 +224,18 @@ class Ledgers:
         @raise ProviderError: when the result cannot be stored; the usage in memory is right then.
         """
         entry = self._entry(user)
-        for attempt in range(1, _SCANS + 1):
-            generation = entry.ledger.generation
-            usage: Usage = await self._run_in_thread(scan, home, progress, entry.ledger.open_inodes())
-            await entry.lock.acquire()
-            try:
-                if generation == entry.ledger.generation or attempt == _SCANS:
-                    return await self._reset(entry, usage, generation)
-            finally:
-                entry.lock.release()
-                self._quiet_later(entry)
+        try:
+            for attempt in range(1, _SCANS + 1):
+                generation = entry.ledger.generation
+                usage: Usage = await self._run_in_thread(scan, home, progress, entry.ledger.open_inodes())
+                await entry.lock.acquire()
+                try:
+                    if generation == entry.ledger.generation or attempt == _SCANS:
+                        return await self._reset(entry, usage, generation)
+                finally:
+                    entry.lock.release()
+        finally:
+            self._quiet_later(entry)
         raise AssertionError("unreachable")
 
     async def _reset(self, entry: Entry, usage: Usage, generation: int) -> Usage:
@@ -252,12 +257,14 @@ class Ledgers:
 
     def looked_after(self, username: str) -> None:
         """What a killed server left of this user is in order now."""
+        self._left_over.discard(username)
         entry = self._entries.get(username)
         if entry is None or entry.settled:
             self._write_down(username, False)
 
     def forget(self, username: str) -> None:
         """There is no such user any more."""
+        self._left_over.discard(username)
         self._write_down(username, False)
 
     def _began(self, entry: Entry) -> None:
@@ -286,7 +293,7 @@ class Ledgers:
             self._forget(entry)
 
     def _write_down(self, username: str, unsettled: bool) -> None:
-        if self._unsettled is None:
+        if self._unsettled is None or (not unsettled and username in self._left_over):
             return
         try:
             (self._unsettled.add if unsettled else self._unsettled.remove)(username)

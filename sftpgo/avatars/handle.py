@@ -154,6 +154,8 @@ class Handle:
                 self._take_digest()
                 self._upload.commit()
         except BaseException as error:
+            if self._upload is not None and self._upload.descriptor >= 0:
+                self._upload.fail()
             self._end(error)
             if isinstance(error, QuotaExceeded):
                 raise OverQuota(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -60,7 +61,7 @@ class Recovery:
             await self._recover(user)
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and end what is under way."""
         self._stopped = True
 
     async def at_login(self, user: User, home: Home) -> None:
@@ -70,7 +71,10 @@ class Recovery:
         in the background, once, and only where uploads are atomic.
         """
         if user.username in self._names:
-            await self._sweep(user, home)
+            try:
+                await self._sweep(user, home)
+            except OSError as error:
+                self._log.warn(f'the home of user "{user.username}" cannot be looked through: {error.strerror}')
             self._in_background(self._recover(user))
         elif self._mode != IN_PLACE and user.username not in self._seen:
             self._in_background(self._sweep_counted(user))
@@ -99,7 +103,7 @@ class Recovery:
     async def _sweep_and_scan(self, user: User, home: Home) -> None:
         await self._sweep(user, home)
         if self._ledgers.tracks(user):
-            usage = await self._ledgers.rescan(user, home)
+            usage = await self._ledgers.rescan(user, home, lambda _files, _size: self._check())
             self._log.info(
                 f'usage of user "{user.username}" counted anew after an unclean end: '
                 f"{usage.files} files, {usage.size} bytes"
@@ -116,6 +120,11 @@ class Recovery:
         except OSError as error:
             self._log.warn(f'the home of user "{user.username}" cannot be looked through: {error.strerror}')
 
+    def _check(self) -> None:
+        """In a thread: whether to go on."""
+        if self._stopped:
+            raise InterruptedError(errno.EINTR, "the server is being stopped")
+
     async def _with_home(self, user: User, work: Callable[[User, Home], Any]) -> None:
         """The work may outlast a session, so it has a home of its own."""
         home: Home = await self._run_in_thread(Home.open, os.fsencode(user.home_dir))
@@ -125,7 +134,8 @@ class Recovery:
             home.close()
 
     async def _sweep(self, user: User, home: Home) -> Swept:
-        found: Swept = await self._run_in_thread(_sweep, home, self._mode == ATOMIC_RESUMABLE)
+        keep = self._mode == ATOMIC_RESUMABLE
+        found: Swept = await self._run_in_thread(_sweep, home, keep, self._check)
         if found.removed or found.kept or found.failed:
             self._log.info(
                 f'broken uploads of user "{user.username}": {found.removed} removed, {found.kept} kept, '
@@ -134,8 +144,8 @@ class Recovery:
         return found
 
 
-def _sweep(home: Home, keep: bool) -> Swept:
-    return sweep(home, keep=keep)
+def _sweep(home: Home, keep: bool, check: Callable[[], None]) -> Swept:
+    return sweep(home, keep=keep, check=check)
 
 
 def _reason(error: Exception) -> str:

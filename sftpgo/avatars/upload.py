@@ -138,18 +138,23 @@ class Upload:
     def _close_descriptor(self) -> None:
         """Close it, but for the lock that says that its writer lives."""
         descriptor, self.descriptor = self.descriptor, -1
-        status = os.fstat(descriptor)
-        ledger = self.account.ledger
-        ledger.settle(self.stake, status.st_size)
-        if self.temporary is not None:
-            # Out of descriptors the lock ends here: another server's sweep would have to come in this instant.
-            with contextlib.suppress(OSError):
-                self._lock = os.dup(descriptor)
-        elif not status.st_nlink and self.stake.linked:
-            ledger.unlinked(self.stake.key, status.st_size)
-        os.close(descriptor)
+        try:
+            status = os.fstat(descriptor)
+            self._settle_at_last(status)
+            if self.temporary is not None:
+                # Out of descriptors the lock ends here: another server's sweep would have to come in this instant.
+                with contextlib.suppress(OSError):
+                    self._lock = os.dup(descriptor)
+        finally:
+            os.close(descriptor)
         if not status.st_nlink:
             raise FileNotFoundError(errno.ENOENT, "The file was removed during the upload")
+
+    def _settle_at_last(self, status: os.stat_result) -> None:
+        ledger = self.account.ledger
+        ledger.settle(self.stake, status.st_size)
+        if not status.st_nlink and self.stake.linked:
+            ledger.unlinked(self.stake.key, status.st_size)
 
     _lock: int = attrs.field(init=False, default=-1)
 

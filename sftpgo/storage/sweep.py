@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sftpgo.storage.confined import Home
@@ -33,15 +33,21 @@ class Swept:
     failed: int = 0
 
 
-def sweep(home: Home, *, keep: bool) -> Swept:
+def _never() -> None:
+    """Go on."""
+
+
+def sweep(home: Home, *, keep: bool, check: Callable[[], None] = _never) -> Swept:
     """Clear a whole home; links are not followed.  For use in a thread; may take minutes.
 
     @param keep: give what arrived the name it was meant for, where no file has it.
+    @param check: called for each directory; what it raises ends the sweep.
     @raise OSError: when the home itself cannot be read, or the server runs out of descriptors or memory.
     """
     swept = Swept()
     pending: list[list[bytes]] = [[]]
     while pending:
+        check()
         names = pending.pop()
         try:
             directory = home.open_directory(names)

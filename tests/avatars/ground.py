@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.avatars.accounting import Ledgers
 from sftpgo.avatars.filesystem import UserFilesystem
-from sftpgo.avatars.journal import NOBODY, Audience, Journal
+from sftpgo.avatars.journal import Audience, Journal
 from sftpgo.avatars.transfer import OpenFile
 from sftpgo.avatars.upload import UploadSettings
 from sftpgo.dataprovider.memory import MemoryProvider
@@ -108,7 +108,7 @@ class Ground:
             number, client_version="SSH-2.0-x", remote_address="127.0.0.1:1", close=lambda: None, now=0
         )
         self.registry.try_login(number, "u", 0, 0)
-        audience = Audience(self.heard.append, lambda *counted: self.counted.append(counted)) or NOBODY
+        audience = Audience(self.heard.append, lambda *counted: self.counted.append(counted))
         journal = Journal(user, number, self.registry, Log("sftpd", self.events), self.clock.seconds, audience=audience)
         options = {"run_in_thread": run_now, "setstat_ignored": False} | options
         files = UserFilesystem(

@@ -321,6 +321,31 @@ class RecoveryTests(_Case):
         result_of(recovery.at_login(files.user, files.home))
         self.assertEqual(self.ground.used(), (1, 5))
 
+    def test_stopped_in_between(self) -> None:
+        """A server that is stopped does not go through a large home first; the next one does."""
+        recovery = self.after_a_kill(1)
+        real = recovery._run_in_thread
+
+        def run(function, *args):
+            recovery.stop()
+            return real(function, *args)
+
+        recovery._run_in_thread = run
+        result_of(recovery.at_start())
+        self.assertEqual(len([name for name in self.ground.names_on_disk() if "upload" in name]), 2)
+        self.assertEqual(self.unsettled(), {"u"})
+
+    def test_not_forgotten_before_it_is_looked_after(self) -> None:
+        """A user who comes and goes before the recovery has got there is still on the list."""
+        self.after_a_kill(1)
+        self.ground.ledgers._left_over.add("u")
+        self.put(self.ground.login())
+        self.ground.clock.advance(QUIET)
+        self.assertEqual(self.unsettled(), {"u"})
+        result_of(self.recovery({"u"}).at_start())
+        self.ground.clock.advance(QUIET)
+        self.assertEqual(self.unsettled(), set())
+
     def test_user_gone(self) -> None:
         recovery = self.after_a_kill(1)
         result_of(self.ground.provider.delete(1))

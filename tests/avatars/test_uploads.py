@@ -427,6 +427,21 @@ class DurableTests(UploadCase):
             self.assertEqual(lines[0]["record"].fields[-1], "sha256")
             self.assertNotIn("sha256", lines[1]["record"].fields)
 
+    def test_status_that_cannot_be_read_at_the_end(self) -> None:
+        """Whatever fails in the close, nothing stays open and nothing stays behind."""
+        faulty = faulty_os(self)
+        for digest in (False, True):
+            self.begin(1, digest=digest)
+            before = len(os.listdir("/proc/self/fd"))
+            file = self.open()
+            file.writeChunk(0, b"123")
+            faulty.faults = {"fstat": errno.EIO}
+            self.assertEqual(self.assertRaises(OSError, file.close).errno, errno.EIO)
+            faulty.faults = {}
+            self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+            self.assertSettled()
+            self.assertEqual(self.files.account.ledger.held_size, 0)
+
     def test_short_writes(self) -> None:
         faulty = faulty_os(self)
         self.begin(1, digest=True)

@@ -226,7 +226,7 @@ class UsageMachineTests(SynchronousTestCase):
 
     def test_usage_is_what_is_on_the_disk(self) -> None:
         UsageMachine.faulty = faulty_os(self)
-        many = int(os.environ.get("SFTPGO_EXAMPLES", "60"))
+        many = int(os.environ.get("SFTPGO_EXAMPLES", "150"))
         run_state_machine_as_test(
             UsageMachine,
             settings=settings(
