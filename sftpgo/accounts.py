@@ -19,6 +19,7 @@ class Accounts:
 
     @param check_key: raises L{ValueError} for what is no line of C{authorized_keys}.
     @param users_base_dir: where homes lie that are not named; empty for nowhere.
+    @param changed: told C{add}, C{update} or C{delete}, and the account as it is or was.
     @param manage_users: C{False} refuses every change with L{MethodDisabled}; reading goes on.
     """
 
@@ -30,12 +31,14 @@ class Accounts:
         check_key: Callable[[str], None],
         users_base_dir: str = "",
         manage_users: bool = True,
+        changed: Callable[[str, User], None] | None = None,
     ) -> None:
         self._provider = provider
         self._passwords = passwords
         self._check_key = check_key
         self._users_base_dir = users_base_dir
         self._manage_users = manage_users
+        self._changed = changed or _nobody
 
     async def add(self, user: User) -> User:
         """Validate, hash and store; returns the stored user with its id.
@@ -45,7 +48,9 @@ class Accounts:
         @raise ProviderError: also for a name that is taken.
         """
         self._require_managing()
-        return await self._provider.add(await self._storable(user))
+        stored = await self._provider.add(await self._storable(user))
+        self._changed("add", stored)
+        return stored
 
     async def update(self, user: User) -> User:
         """Validate, hash and replace the record of C{user.id}; returns what is stored now.
@@ -63,7 +68,9 @@ class Accounts:
             # Also for what is derived from the name: the home of a user without one lies where it lay.
             user = attrs.evolve(user, username=stored.username)
         await self._provider.update(await self._storable(user))
-        return await self._provider.user_by_id(user.id)
+        now_stored = await self._provider.user_by_id(user.id)
+        self._changed("update", now_stored)
+        return now_stored
 
     async def delete(self, user_id: int) -> User:
         """Remove the account; returns what it was.
@@ -74,6 +81,7 @@ class Accounts:
         user = await self._provider.user_by_id(user_id)
         self._require_managing()
         await self._provider.delete(user_id)
+        self._changed("delete", user)
         return user
 
     async def by_id(self, user_id: int) -> User:
@@ -114,3 +122,7 @@ class Accounts:
             is_hashed=self._passwords.is_hashed,
             check_key=self._check_key,
         )
+
+
+def _nobody(_action: str, _user: User) -> None:
+    """Whom nobody has asked to be told."""

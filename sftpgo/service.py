@@ -30,6 +30,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LogBeginner
 
 from sftpgo.accounts import Accounts
+from sftpgo.actions.hooks import UserHooks
 from sftpgo.avatars.checkers import PasswordChecker, PublicKeyChecker
 from sftpgo.avatars.commands import Commands
 from sftpgo.avatars.events import AuthenticationLog
@@ -146,14 +147,18 @@ class SFTPGoService(MultiService):
         self.started: Deferred[Addresses] = Deferred()
         settings = loaded.config.data_provider
         self.passwords = Passwords(self.run_in_thread, workers=os.cpu_count() or 1)
+        self.metrics = Metrics()
+        self.user_hooks = UserHooks(
+            settings.actions, reactor, log=Log("actions"), on_failure=lambda _: self.metrics.action_failed()
+        )
         self.accounts = Accounts(
             provider,
             self.passwords,
             check_key=authorized_keys.check,
             users_base_dir=settings.users_base_dir,
             manage_users=bool(settings.manage_users),
+            changed=self.user_hooks.user_changed,
         )
-        self.metrics = Metrics()
         self.health = HealthCheck(provider, reactor, Log("dataProvider"), self.metrics.set_availability)
         self.metrics.active_connections(self.registry.active)
         self.transfers: Transfers | None = None
@@ -223,6 +228,8 @@ class SFTPGoService(MultiService):
         os.umask(config.sftpd.umask_value)
         await started(self.provider, self._wait, clock=self._reactor, said=self._log.warn)
         self.health.start()
+        for problem in await self.run_in_thread(self.user_hooks.check):
+            self._log.warn(problem)
         host_keys = await self._host_keys()
         self.transfers = Transfers(
             self.loaded, self.provider, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
@@ -379,6 +386,7 @@ class SFTPGoService(MultiService):
         await self.scans.stop()
         if self.transfers is not None:
             await self.transfers.stop(grace)
+        await self.user_hooks.stop(grace)
         self.health.stop()
         await self.provider.stop()
         self._http.close()

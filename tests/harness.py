@@ -89,6 +89,13 @@ class Server:
         self.said: list[str] = []
         self._reader: threading.Thread | None = None
 
+    def configure(self, section: str, **keys: Any) -> None:
+        """Change the configuration before the start."""
+        path = self.directory / "sftpgo.json"
+        config = json.loads(path.read_text())
+        config[section].update(keys)
+        path.write_text(json.dumps(config))
+
     def start(self) -> Server:
         """Start it and wait until it listens."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SFTPGO_")}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -35,6 +35,20 @@ class AccountsTests(SynchronousTestCase):
                 return await super().hash(plain)
 
         self.passwords = Counted(maybeDeferred, workers=1)
+
+    def test_changes_are_told(self) -> None:
+        """Each after it is stored, and none that was refused."""
+        told: list[tuple[str, str]] = []
+        accounts = self.accounts(changed=lambda action, user: told.append((action, user.username)))
+        stored = self.done(accounts.add(ALICE))
+        self.done(accounts.update(attrs.evolve(stored, uid=5)))
+        self.failureResultOf(Deferred.fromCoroutine(accounts.add(ALICE)), ProviderError)
+        self.failureResultOf(Deferred.fromCoroutine(accounts.delete(99)), NotFound)
+        self.done(accounts.delete(stored.id))
+        self.assertEqual(told, [("add", "alice"), ("update", "alice"), ("delete", "alice")])
+
+    def done(self, coroutine: Any) -> Any:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def accounts(self, **options: Any) -> Accounts:
         return Accounts(self.provider, self.passwords, check_key=check_key, **options)
