@@ -16,6 +16,13 @@ from tests.harness import PATIENCE
 from tests.ssh.scripted import Client
 
 
+def readable(connection: socket.socket, seconds: float) -> bool:
+    """Whether something has come, within so long; unlike select(2), also for a descriptor beyond 1023."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class SocketWire:
     """What L{Client} asks of the server's end, over a socket."""
 
@@ -26,7 +33,7 @@ class SocketWire:
     def value(self) -> bytes:
         """What has come since the last time."""
         data = b""
-        while not self.ended and select.select([self._connection], [], [], 0)[0]:
+        while not self.ended and readable(self._connection, 0):
             try:
                 piece = self._connection.recv(1 << 18)
             except OSError as error:
@@ -73,7 +80,7 @@ class RemoteClient(Client):
         while not there():
             if self.wire.ended:
                 raise EOFError("the server has closed the connection")
-            if not select.select([self.socket], [], [], PATIENCE)[0]:
+            if not readable(self.socket, PATIENCE):
                 raise AssertionError("the server is silent")
             if parse:
                 self.listen()
@@ -108,7 +115,7 @@ class RemoteClient(Client):
     def drain(self) -> None:
         """Read until the server ends the connection."""
         while not self.wire.ended:
-            select.select([self.socket], [], [], PATIENCE)
+            readable(self.socket, PATIENCE)
             self.listen()
 
     # --- beyond the transport
