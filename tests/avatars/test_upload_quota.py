@@ -91,6 +91,17 @@ class QuotaTests(UploadCase):
             self.assertEqual(self.ground.names_on_disk(), ["g"])
             self.assertSettled()
 
+    def test_no_credit_for_a_file_that_stays(self) -> None:
+        """Overwriting one of two names frees nothing: the write says so, not the close."""
+        self.begin(1, quota_size=100)
+        self.put(b"o" * 60)
+        self.files.hard_link(b"/f", b"/g")
+        file = self.open(truncate=True)
+        file.writeChunk(0, b"n" * 40)
+        self.assertRaises(OverQuota, file.writeChunk, 40, b"n")
+        file.abort()
+        self.assertSettled()
+
     def test_copy_data(self) -> None:
         self.begin(0, quota_size=100)
         self.put(b"x" * 60)
