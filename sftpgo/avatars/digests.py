@@ -14,6 +14,7 @@ from sftpgo.domain import paths
 from sftpgo.domain.permissions import Permission
 from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh.words import Word
+from sftpgo.storage.upload import has_temporary
 
 #: Command -> algorithm of hashlib.
 ALGORITHMS = {f"{name}sum": name for name in ("md5", "sha1", "sha256", "sha384", "sha512")}
@@ -119,6 +120,8 @@ def _open(files: UserFilesystem, path: bytes) -> int:
         raise
     with place:
         _require(files, place.path)
+        if has_temporary(place.path):
+            raise PermissionDenied  # an upload's own file
         return place.open(os.O_RDONLY)
 
 

@@ -12,6 +12,7 @@ from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.domain import paths
 from sftpgo.domain.permissions import Permission
 from sftpgo.errors import PermissionDenied
+from sftpgo.storage.upload import has_temporary
 
 
 @attrs.frozen
@@ -40,6 +41,8 @@ def find(files: UserFilesystem, path: bytes, *, follow: bool, missing: bool = Fa
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
     try:
         with files.home.locate(clean, follow=follow) as place:
+            if has_temporary(place.path):
+                raise PermissionDenied  # an upload's own file
             try:
                 is_directory = stat.S_ISDIR(place.stat().st_mode)
             except FileNotFoundError:

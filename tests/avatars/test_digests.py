@@ -9,6 +9,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.avatars import digests
+from sftpgo.avatars.targets import find
+from sftpgo.errors import PermissionDenied
+from sftpgo.storage.upload import temporary_name
 from tests.avatars.fakechannel import start
 from tests.doubles import HeldThreads, make_filesystem
 
@@ -44,6 +47,17 @@ class DigestTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(channel.exit, 1)
+
+    def test_uploads_of_their_own(self) -> None:
+        """A file that an upload is still writing has a name of the server's, and is nobody's to read by it."""
+        name = temporary_name(b"f", b"0" * 20)
+        (self.home / os.fsdecode(name)).write_bytes(b"half")
+        os.symlink(name, self.home / "link")
+        for asked in (name, b"link"):
+            channel = start(self.files, b"md5sum " + asked)
+            self.assertEqual((channel.output, channel.exit), (b"", 1))
+            self.assertIn(b"Permission denied", channel.errors)
+            self.assertRaises(PermissionDenied, find, self.files, b"/" + asked, follow=True)
 
     def test_names_with_ends_of_lines(self) -> None:
         """Escaped as by coreutils, so that a line stays a line."""
