@@ -24,6 +24,7 @@ from sftpgo.avatars.ownership import Ownership
 from sftpgo.avatars.space import space_for
 from sftpgo.avatars.transfer import FileHooks, OpenFile, RunInThread
 from sftpgo.avatars.upload import Upload, UploadSettings
+from sftpgo.avatars.wirepaths import canonical
 from sftpgo.domain import paths
 from sftpgo.domain.connection import DOWNLOAD
 from sftpgo.domain.permissions import AccessRules, Permission
@@ -367,7 +368,7 @@ class UserFilesystem:
         (C{itself}: on the path, not on its parent).  With C{missing}, a path whose directory is not there yields the
         place where the first missing name would be.
         """
-        clean = _canonical(path)
+        clean = canonical(path)
         try:
             place = self.home.locate(clean, follow=follow)
         except OSError as error:
@@ -428,13 +429,6 @@ def _without_stale(place: Location, action: Callable[[], None]) -> None:
 
 def _is_directory(place: Location) -> bool:
     return stat.S_ISDIR(place.stat().st_mode)
-
-
-def _canonical(path: bytes) -> bytes:
-    try:
-        return paths.to_wire(paths.canonical(paths.from_wire(path)))
-    except ValueError as error:
-        raise OSError(errno.EINVAL, "Invalid argument") from error
 
 
 def _text(path: bytes) -> str:

@@ -12,6 +12,7 @@ from twisted.conch.ssh.filetransfer import SFTPError
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.reasons import reason
 from sftpgo.avatars.streams import ClientGone, CommandStream, settle
+from sftpgo.avatars.wirepaths import canonical
 from sftpgo.domain import paths
 from sftpgo.errors import SFTPGoError
 from sftpgo.ssh import scp
@@ -214,10 +215,9 @@ class Sink:
 def _is_directory(files: UserFilesystem, path: bytes) -> bool:
     """Whether names go below C{path}; one need not be allowed to list a place to put something there."""
     try:
-        clean = paths.to_wire(paths.canonical(paths.from_wire(path)))
-        with files.home.locate(clean, follow=True) as place:
+        with files.home.locate(canonical(path), follow=True) as place:
             return stat.S_ISDIR(place.stat().st_mode)
-    except (OSError, ValueError):
+    except OSError:
         return False
 
 

@@ -12,6 +12,7 @@ from twisted.conch.ssh.filetransfer import SFTPError
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.reasons import reason
 from sftpgo.avatars.streams import ClientGone, CommandStream, settle
+from sftpgo.avatars.wirepaths import canonical
 from sftpgo.domain import paths
 from sftpgo.domain.permissions import Permission
 from sftpgo.errors import PermissionDenied, SFTPGoError
@@ -40,7 +41,7 @@ class Source:
         """
         await self._answer()
         for operand in operands:
-            await self._send(_canonical(operand))
+            await self._send(canonical(operand))
         return 1 if self._errors else 0
 
     async def _send(self, path: bytes) -> None:
@@ -197,7 +198,3 @@ class Source:
     def _warn(self, path: bytes, error: BaseException) -> None:
         self._errors += 1
         self._stream.write(scp.warning(f"{paths.from_wire(path)}: {reason(error)}"))
-
-
-def _canonical(path: bytes) -> bytes:
-    return paths.to_wire(paths.canonical(paths.from_wire(path)))

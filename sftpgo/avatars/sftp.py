@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.transfer import OpenFile
-from sftpgo.domain import paths
+from sftpgo.avatars.wirepaths import canonical
 from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import (
@@ -148,7 +148,7 @@ class UserSFTPServer:
     def realPath(self, path: bytes) -> bytes:
         """REALPATH: the path cleaned as text; tells nothing of what exists."""
         with self._request():
-            return _clean(path)
+            return canonical(path)
 
     def expandPath(self, path: bytes) -> bytes:
         """C{expand-path@openssh.com}: the home is the root; other users' homes are unknown."""
@@ -157,7 +157,7 @@ class UserSFTPServer:
                 path = path[1:]
             elif path.startswith(b"~"):
                 raise SFTPError(codec.NO_SUCH_FILE, "No Such File")
-            return _clean(path)
+            return canonical(path)
 
     def statvfs(self, path: bytes) -> StatVFS:
         """C{statvfs@openssh.com}."""
@@ -210,13 +210,6 @@ class Directory:
         self._closed = True
         if not self._reading:
             self._reader.close()
-
-
-def _clean(path: bytes) -> bytes:
-    try:
-        return paths.to_wire(paths.canonical(paths.from_wire(path)))
-    except ValueError as error:
-        raise SFTPError(codec.FAILURE, "Invalid argument") from error
 
 
 def _some(attrs: Attributes) -> Attributes:

@@ -9,6 +9,7 @@ import stat
 import attrs
 
 from sftpgo.avatars.filesystem import UserFilesystem
+from sftpgo.avatars.wirepaths import canonical
 from sftpgo.domain import paths
 from sftpgo.domain.permissions import Permission
 from sftpgo.errors import PermissionDenied
@@ -35,10 +36,7 @@ def find(files: UserFilesystem, path: bytes, *, follow: bool, missing: bool = Fa
     @raise OSError: when it does not.
     @raise PermissionDenied: when it does not, and the user may not know.
     """
-    try:
-        clean = paths.to_wire(paths.canonical(paths.from_wire(path)))
-    except ValueError as error:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
+    clean = canonical(path)
     try:
         with files.home.locate(clean, follow=follow) as place:
             if has_temporary(place.path):

@@ -6,9 +6,9 @@ import functools
 import os
 from dataclasses import dataclass
 
+from sftpgo.storage import landlock
 from sftpgo.storage.openat2 import Openat2Resolver
 from sftpgo.storage.resolver import Resolver
-from sftpgo.storage.syscalls import landlock_abi
 from sftpgo.storage.walk import WalkResolver
 
 
@@ -35,7 +35,7 @@ class Support:
 
 def detect() -> Support:
     """Find out, by trying each."""
-    return Support(openat2=Openat2Resolver.works(), proc=_has_proc(), landlock=landlock_abi())
+    return Support(openat2=Openat2Resolver.works(), proc=_has_proc(), landlock=landlock.abi())
 
 
 @functools.cache

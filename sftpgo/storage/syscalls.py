@@ -22,8 +22,6 @@ RENAME_NOREPLACE = 1
 
 # Numbers given out since 2019 are the same on every architecture Linux runs on (alpha apart).
 _OPENAT2 = ctypes.c_long(437)
-_LANDLOCK_CREATE_RULESET = ctypes.c_long(444)
-_LANDLOCK_CREATE_RULESET_VERSION = 1
 
 _LINUX = sys.platform == "linux" and os.uname().machine != "alpha"
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -60,19 +58,6 @@ def renameat2(src_fd: int, src: bytes, dst_fd: int, dst: bytes, flags: int) -> N
     _refuse_nul(dst)
     if call(src_fd, ctypes.c_char_p(src), dst_fd, ctypes.c_char_p(dst), ctypes.c_uint(flags)) < 0:
         raise failure(ctypes.get_errno(), dst)
-
-
-def landlock_abi() -> int:
-    """The version of Landlock the kernel speaks; 0 when it has none or it is switched off."""
-    if not _LINUX:
-        return 0
-    version: int = _libc.syscall(
-        _LANDLOCK_CREATE_RULESET,
-        None,
-        ctypes.c_size_t(0),
-        ctypes.c_uint(_LANDLOCK_CREATE_RULESET_VERSION),
-    )
-    return max(version, 0)
 
 
 def _refuse_nul(path: bytes) -> None:
