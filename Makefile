@@ -13,7 +13,8 @@ STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 
 # Programs the tests talk to.  Where they cannot be installed, the tests that need them are skipped and say so.
-TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server
+TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server \
+	chromium chromium-driver fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db rclone
 
 .PHONY: run test lint bench format clean programs venv
 
