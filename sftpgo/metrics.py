@@ -125,6 +125,15 @@ class Metrics(Collector):
         """Say whether the data provider answered when last asked."""
         self._available = available
 
+    def count(self, name: str) -> int:
+        """One of L{COUNTERS} as it is now."""
+        return self._counts[name]
+
+    @property
+    def available(self) -> bool:
+        """Whether the data provider answered when last asked."""
+        return self._available
+
     # The page.
 
     def exposition(self, accept_encoding: str = "") -> tuple[bytes, dict[str, str]]:

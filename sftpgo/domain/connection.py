@@ -7,7 +7,7 @@ from one thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -115,6 +115,7 @@ class ConnectionRegistry:
 
     _connections: dict[str, Connection] = attrs.field(init=False, factory=dict)
     _sessions: Counter[str] = attrs.field(init=False, factory=Counter)
+    _ended: Counter[str] = attrs.field(init=False, factory=Counter)
 
     # The life of a connection.
 
@@ -169,6 +170,7 @@ class ConnectionRegistry:
         """Take a connection out, with all that runs on it, and give its session back.  May be called twice."""
         connection = self._connections.pop(connection_id, None)
         if connection is not None:
+            self._count(connection.transfers)
             self._leave(connection)
 
     def _leave(self, connection: Connection) -> None:
@@ -215,7 +217,12 @@ class ConnectionRegistry:
         connection = self._connections.get(connection_id)
         if connection is not None and transfer in connection.transfers:
             connection.transfers.remove(transfer)
+            self._count((transfer,))
             connection.last_activity = max(connection.last_activity, transfer.last_activity)
+
+    def _count(self, ended: Iterable[Transfer]) -> None:
+        for transfer in ended:
+            self._ended[transfer.operation_type] += transfer.size
 
     # Questions.
 
@@ -234,6 +241,14 @@ class ConnectionRegistry:
     def transfers(self) -> int:
         """How many transfers are running."""
         return sum(len(connection.transfers) for connection in self._connections.values())
+
+    def moved(self) -> tuple[int, int]:
+        """Bytes of all uploads and of all downloads since the start, those of running transfers as far as they are."""
+        moved = self._ended.copy()
+        for connection in self._connections.values():
+            for transfer in connection.transfers:
+                moved[transfer.operation_type] += transfer.size
+        return moved[UPLOAD], moved[DOWNLOAD]
 
     def snapshot(self) -> tuple[ConnectionInfo, ...]:
         """The logged-in connections with a running channel, oldest first."""

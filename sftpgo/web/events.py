@@ -14,6 +14,8 @@ from zope.interface import implementer
 
 from sftpgo.domain.connection import ConnectionInfo, ConnectionRegistry
 from sftpgo.domain.events import Event, changes
+from sftpgo.web.activity import Activity
+from sftpgo.web.parameters import Query
 from sftpgo.web.respond import Content, Refused, Streamed, to_json
 from sftpgo.web.routes import Route
 
@@ -30,17 +32,19 @@ _SILENCE = 15
 class _Stream:
     """One client.  While it does not take what it gets, it gets nothing; afterwards it gets the whole list anew.
 
+    @ivar totals: the client wants the totals with every look.
     @ivar behind: the client has to be given the list.
     """
 
     request: Request
+    totals: bool
     ended: Deferred[None] = attrs.field(factory=Deferred)
     paused: bool = False
     behind: bool = True
     gone: bool = False
     silent: int = 0
 
-    def tell(self, now: Sequence[ConnectionInfo], events: Sequence[bytes]) -> None:
+    def tell(self, now: Sequence[ConnectionInfo], events: Sequence[bytes], totals: bytes) -> None:
         """Send what has happened, or the list to one who has missed something."""
         if self.paused:
             self.behind = True
@@ -49,6 +53,8 @@ class _Stream:
         if self.behind:
             self.behind = False
             content = _message("connections", [attrs.asdict(connection) for connection in now])
+        if self.totals:
+            content += totals
         self.silent = 0 if content else self.silent + 1
         if self.silent >= _SILENCE:
             self.silent, content = 0, b":\n\n"
@@ -84,8 +90,9 @@ class Events:
     @param clock: for the looks.
     """
 
-    def __init__(self, registry: ConnectionRegistry, clock: IReactorTime) -> None:
+    def __init__(self, registry: ConnectionRegistry, activity: Activity, clock: IReactorTime) -> None:
         self._registry = registry
+        self._activity = activity
         self._streams: list[_Stream] = []
         self._last: tuple[ConnectionInfo, ...] = ()
         self._looking = LoopingCall(self._look)
@@ -96,7 +103,8 @@ class Events:
         return (Route("GET", "/api/v1/events", self.get),)
 
     async def get(self, request: Request) -> Content | Streamed:
-        """The list of connections, then every change of it, until the client goes."""
+        """The list of connections, then every change of it, until the client goes; C{totals=1} adds the totals."""
+        totals = Query(request).integer("totals", 0) != 0
         if request.method == b"HEAD":
             return Content(b"", _CONTENT_TYPE)
         if len(self._streams) >= MAX_STREAMS:
@@ -105,7 +113,7 @@ class Events:
         request.setHeader(b"Cache-Control", b"no-store")
         # For proxies that would keep it until there is more of it.
         request.setHeader(b"X-Accel-Buffering", b"no")
-        stream = _Stream(request)
+        stream = _Stream(request, totals)
         request.notifyFinish().addErrback(lambda _failure: stream.lose())
         request.registerProducer(stream, True)
         await self._serve(stream)
@@ -123,7 +131,7 @@ class Events:
             self._last = self._registry.snapshot()
             self._looking.start(INTERVAL, now=False)
         self._streams.append(stream)
-        stream.tell(self._last, ())
+        stream.tell(self._last, (), self._totals())
         try:
             await stream.ended
         finally:
@@ -134,8 +142,12 @@ class Events:
     def _look(self) -> None:
         before, self._last = self._last, self._registry.snapshot()
         events = [_shown(event) for event in changes(before, self._last)]
+        totals = self._totals()
         for stream in list(self._streams):
-            stream.tell(self._last, events)
+            stream.tell(self._last, events, totals)
+
+    def _totals(self) -> bytes:
+        return _message("totals", attrs.asdict(self._activity.totals()))
 
 
 def _shown(event: Event) -> bytes:

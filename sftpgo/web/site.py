@@ -12,11 +12,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from sftpgo.disks import Disks
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.interfaces import IAccounts, IBackups, IDataProvider, IExplainer, IScans
 from sftpgo.log import Log
 from sftpgo.metrics import Metrics
 from sftpgo.version import VersionInfo
+from sftpgo.web.activity import Activity
 from sftpgo.web.apidocs import APIDocs
 from sftpgo.web.authenticate import Authentication
 from sftpgo.web.channel import IDLE_TIMEOUT, Channel
@@ -31,7 +33,7 @@ from sftpgo.web.quota import QuotaScans
 from sftpgo.web.request import Request, text
 from sftpgo.web.requestid import RequestIds
 from sftpgo.web.routes import Route, tree
-from sftpgo.web.status import ProviderStatus
+from sftpgo.web.status import ProviderStatus, Status
 from sftpgo.web.users import Users
 from sftpgo.web.version import Version
 
@@ -67,7 +69,10 @@ def build_site(
     @param hostname: of this machine, for request ids.
     """
     changes = DeferredLock()
-    events = Events(registry, clock)
+    activity = Activity(registry, metrics, clock)
+    events = Events(registry, activity, clock)
+    disks = Disks(provider, run_in_thread, clock, log)
+    status = Status(provider, activity, disks, version, clock)
     routes = (
         *Users(accounts, changes).routes(),
         *Connections(registry).routes(),
@@ -75,6 +80,7 @@ def build_site(
         *Maintenance(backups, changes, log).routes(),
         *Version(version).routes(),
         *ProviderStatus(provider).routes(),
+        *status.routes(),
         *Explain(explainer).routes(),
         *events.routes(),
         *MetricsPage(metrics, run_in_thread).routes(),
@@ -86,7 +92,8 @@ def build_site(
     site = APISite(gate, log=log, clock=clock, request_ids=request_ids, answered=metrics.http_request)
     site.routes = routes
     site.proxies = proxies or Proxies()
-    site.stopping = events.stop
+    site.starting = activity.start
+    site.stopping = (events.stop, activity.stop, disks.stop)
     return site
 
 
@@ -97,7 +104,7 @@ class APISite(Site):
     @ivar log_face: where requests are told of.
     @ivar routes: what it answers.
     @ivar proxies: who is believed what it says of its clients.
-    @ivar stopping: called when it stops.
+    @ivar starting: called when it is listened to; C{stopping}: called when it no longer is.
     @param answered: told of the status of each answer.
     """
 
@@ -121,14 +128,20 @@ class APISite(Site):
         self._answered = answered
         self.routes: tuple[Route, ...] = ()
         self.proxies = Proxies()
-        self.stopping: Callable[[], None] = lambda: None
+        self.starting: Callable[[], None] = lambda: None
+        self.stopping: tuple[Callable[[], None], ...] = ()
 
     def startFactory(self) -> None:
-        """Nothing: Twisted would open an access log of its own here, and wake up every second for its time stamps."""
+        """Begin what runs by itself.
+
+        Twisted would open an access log of its own here, and wake up every second for its time stamps.
+        """
+        self.starting()
 
     def stopFactory(self) -> None:
         """End what would never end by itself; called when nobody new is listened to."""
-        self.stopping()
+        for stop in self.stopping:
+            stop()
 
     def acceptableProtocols(self) -> list[bytes]:
         """What to agree on over TLS: our connections speak HTTP/1.1 only."""

@@ -171,6 +171,24 @@ class Listing(RegistryCase):
         self.assertEqual(before[0].active_transfers[0].size, 0)
 
 
+class Moved(RegistryCase):
+    def test_what_runs_and_what_has_ended_counts_once(self) -> None:
+        self.assertEqual(self.registry.moved(), (0, 0))
+        self.connect("a", "alice")
+        up = self.registry.transfer_started("a", UPLOAD, "/up", 1)
+        down = self.registry.transfer_started("a", DOWNLOAD, "/down", 1)
+        up.size, down.size = 5, 70
+        self.assertEqual(self.registry.moved(), (5, 70))
+        self.registry.transfer_ended("a", up)
+        self.registry.transfer_ended("a", up)
+        down.size += 10
+        self.assertEqual(self.registry.moved(), (5, 80))
+        self.registry.closed("a")
+        self.registry.transfer_ended("a", down)
+        self.registry.closed("a")
+        self.assertEqual(self.registry.moved(), (5, 80))
+
+
 class Idleness(RegistryCase):
     def idle(self, limit: int, now: int) -> list[str]:
         return [each.connection_id for each in self.registry.idle_since(limit, now)]

@@ -132,3 +132,27 @@ class EventsTests(SynchronousTestCase):
         self.wires.append(wire)
         reply = Received(wire.send(head("HEAD", PATH))).reply("HEAD")
         self.assertEqual((reply.status, reply.headers["Content-Type"]), (200, "text/event-stream; charset=utf-8"))
+
+    def test_totals_for_who_wants_them(self) -> None:
+        wire = Wire(self.server.site)
+        self.wires.append(wire)
+        wire.send(head("GET", f"{PATH}?totals=1").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        other = self.listen()
+        self.assertEqual([kind for kind, _ in self.events(wire)], ["connections", "totals"])
+        self.assertEqual([kind for kind, _ in self.events(other)], ["connections"])
+        self.connect()
+        transfer = self.server.registry.transfer_started(ID, "upload", "/f", 4)
+        transfer.size = 77
+        self.server.metrics.login_failed("password")
+        self.server.clock.advance(1)
+        told = dict(self.events(wire))["totals"]
+        shown = {name: told[name] for name in ("time", "connections", "transfers", "uploaded", "logins_failed")}
+        self.assertEqual(shown, {"time": 1000, "connections": 1, "transfers": 1, "uploaded": 77, "logins_failed": 1})
+        self.server.clock.advance(1)
+        self.assertEqual([kind for kind, _ in self.events(wire)], ["totals"])
+        self.assertEqual([kind for kind, _ in self.events(other)], ["connected", "transfer_started"])
+
+    def test_bad_parameter(self) -> None:
+        wire = Wire(self.server.site)
+        self.wires.append(wire)
+        self.assertIn(b" 400 ", wire.send(head("GET", f"{PATH}?totals=yes")))

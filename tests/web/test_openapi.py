@@ -8,12 +8,15 @@ import yaml
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo.disks import DiskReport
+from sftpgo.domain.activity import FileSystem, Totals
 from sftpgo.domain.connection import ConnectionInfo, TransferInfo
 from sftpgo.domain.explain import OPERATIONS, Verdict
 from sftpgo.domain.permissions import Permission
 from sftpgo.domain.user import Filters, User
 from sftpgo.jsons import user_to_json
 from sftpgo.web.apidocs import DESCRIPTION
+from sftpgo.web.status import ProviderHealth, ServerStatus
 from tests.web import schema
 from tests.web.talk import KEY, Reply, Server
 
@@ -47,7 +50,11 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(list(schemas["User"]["properties"]), list(whole))
         writable = [name for name in whole if not name.startswith("used_") and not name.startswith("last_")]
         self.assertEqual(sorted(schemas["UserFields"]["properties"]), sorted([*writable, "password"]))
-        for name, record in (("Connection", ConnectionInfo), ("Transfer", TransferInfo), ("Verdict", Verdict)):
+        for name, record in (
+            *(("Connection", ConnectionInfo), ("Transfer", TransferInfo), ("Verdict", Verdict)),
+            *(("ServerStatus", ServerStatus), ("Totals", Totals), ("ProviderHealth", ProviderHealth)),
+            *(("DiskReport", DiskReport), ("FileSystem", FileSystem)),
+        ):
             fields = [attribute.name for attribute in record.__attrs_attrs__]  # type: ignore[attr-defined]
             self.assertEqual((schemas[name]["required"], list(schemas[name]["properties"])), (fields, fields))
         self.assertEqual(schemas["Permission"]["enum"], [str(permission) for permission in Permission])
