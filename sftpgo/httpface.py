@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from sftpgo.accounts import Accounts
 from sftpgo.backups import Backups
@@ -54,8 +55,8 @@ class HTTPFace:
         settings = self.loaded.config.httpd
         return bool(settings.auth_user_file or settings.certificate_file)
 
-    async def prepare(self) -> tuple[Any, Callable[..., Any], str]:
-        """Read what has to be read; returns the site, what listens for it as C{listenTCP} does, and the protocol.
+    async def prepare(self) -> tuple[Any, str]:
+        """Read what has to be read; returns the factory of connections, and the name of what they speak.
 
         @raise StartupError: when a file cannot be used, or anybody could manage users.
         """
@@ -70,13 +71,8 @@ class HTTPFace:
         authentication = await self._authentication()
         site = self._site(authentication)
         if not settings.certificate_file:
-            return site, self.reactor.listenTCP, "HTTP"
-        certificate = await self._certificate()
-
-        def listen(port: int, factory: Any, interface: str) -> Any:
-            return self.reactor.listenSSL(port, factory, certificate, interface=interface)
-
-        return site, listen, "HTTPS"
+            return site, "HTTP"
+        return TLSMemoryBIOFactory(await self._certificate(), False, site), "HTTPS"
 
     def close(self) -> None:
         """Let go of what L{prepare} took."""

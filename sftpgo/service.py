@@ -16,46 +16,36 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TextIO
 
-import attrs
 from twisted.application.service import MultiService
 from twisted.conch.ssh.keys import Key
-from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
-from twisted.internet.error import CannotListenError
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LogBeginner
 
 from sftpgo.accounts import Accounts
 from sftpgo.actions.hooks import UserHooks
-from sftpgo.avatars.checkers import PasswordChecker, PublicKeyChecker
-from sftpgo.avatars.commands import Commands
-from sftpgo.avatars.events import AuthenticationLog
-from sftpgo.avatars.realm import Realm
-from sftpgo.avatars.system import NAMES, SystemCommands
-from sftpgo.avatars.usagewatch import QuotaKeeper
-from sftpgo.config.load import Loaded, resolve
-from sftpgo.config.model import HTTPD
+from sftpgo.config.load import Loaded
+from sftpgo.config.model import Config
 from sftpgo.dataprovider.select import select_provider
 from sftpgo.dataprovider.waiting import started
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.domain.user import User
+from sftpgo.draining import Drain
 from sftpgo.errors import ProviderError, SFTPGoError, StartupError
 from sftpgo.health import HealthCheck
 from sftpgo.httpface import HTTPFace
 from sftpgo.interfaces import IDataProvider
+from sftpgo.listening import Addresses, Binding, Ports
 from sftpgo.log import Log, Logging, LogSettings, start_logging
 from sftpgo.metrics import Metrics
 from sftpgo.passwords import Passwords
 from sftpgo.scans import Progress, Scans
 from sftpgo.signals import Signals
-from sftpgo.ssh import authorized_keys, hostkeys, tcp
-from sftpgo.ssh.algorithms import choose_algorithms
+from sftpgo.ssh import authorized_keys, tcp
 from sftpgo.ssh.factory import ServerFactory
-from sftpgo.ssh.settings import OneAtATime, Settings
+from sftpgo.sshface import SSHFace
 from sftpgo.storage.confined import Home
 from sftpgo.storage.support import detect
 from sftpgo.storage.usage import Usage
@@ -63,16 +53,7 @@ from sftpgo.transfers import Transfers
 from sftpgo.version import VersionInfo
 from sftpgo.welcome import welcome_text
 
-_CLOSE_STEP = 0.1
-_LAST_WORDS = 2.0
-
-
-@attrs.frozen
-class Addresses:
-    """Where the running server listens: (host, port), or None when it does not."""
-
-    sftp: tuple[str, int]
-    http: tuple[str, int] | None
+__all__ = ["Addresses", "SFTPGoService", "build"]
 
 
 def build(
@@ -141,7 +122,8 @@ class SFTPGoService(MultiService):
         self._log = Log("service")
         self._logging: Logging | None = None
         self._signals: Signals | None = None
-        self._ports: list[Any] = []
+        self._ports = Ports(reactor, self.run_in_thread, self._log)
+        self._drain = Drain(reactor, self.registry, self._log)
         self._factory: ServerFactory | None = None
         self._starting: Deferred[None] | None = None
         self.started: Deferred[Addresses] = Deferred()
@@ -163,6 +145,7 @@ class SFTPGoService(MultiService):
         self.metrics.active_connections(self.registry.active)
         self.transfers: Transfers | None = None
         self.scans = Scans(self._rescan, self.run_in_thread, clock, Log("httpd"), enabled=bool(settings.track_quota))
+        self._ssh = SSHFace(reactor, provider, self.passwords, self.registry, self.metrics, self.run_in_thread, clock)
         self._http = HTTPFace(
             loaded,
             reactor,
@@ -230,124 +213,23 @@ class SFTPGoService(MultiService):
         self.health.start()
         for problem in await self.run_in_thread(self.user_hooks.check):
             self._log.warn(problem)
-        host_keys = await self._host_keys()
         self.transfers = Transfers(
             self.loaded, self.provider, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
         )
-        self._factory = self._ssh_factory(host_keys, self.transfers)
-        sshd = config.sftpd
-        listen = partial(tcp.listen, self._reactor)
-        sftp = self._listen(listen, sshd.bind_port, self._factory, sshd.bind_address, "SFTP", "sftpd")
-        http = None
-        if config.httpd.bind_port:
-            http = await self._listen_http(config.httpd)
+        self._factory = await self._ssh.prepare(self.loaded, self.transfers)
+        addresses = await self._listen(config, self._factory)
         self.transfers.start()
-        return Addresses(sftp, http)
+        return addresses
 
-    async def _host_keys(self) -> dict[bytes, Key]:
-        configured = [resolve(self.loaded.config_dir, key.private_key) for key in self.loaded.config.sftpd.keys]
-        try:
-            if configured:
-                keys: dict[bytes, Key] = await self.run_in_thread(hostkeys.load, configured)
-                return keys
-            keys, made = await self.run_in_thread(hostkeys.load_or_generate, self.loaded.config_dir)
-        except hostkeys.HostKeyError as error:
-            raise StartupError(str(error)) from error
-        for path in made:
-            self._log.info(f"host key generated: {path}")
-        return keys
-
-    def _ssh_factory(self, host_keys: dict[bytes, Key], transfers: Transfers) -> ServerFactory:
-        settings = self.loaded.config.sftpd
-        log = Log("sftpd")
-        realm = Realm(
-            self.provider,
-            self.registry,
-            log,
-            self._clock,
-            self.run_in_thread,
-            transfers.shared,
-            setstat_ignored=settings.setstat_mode == 1,
-            commands=self._commands(transfers),
-        )
-        portal = Portal(
-            realm,
-            [
-                PasswordChecker(self.provider, self.passwords, self._clock),
-                PublicKeyChecker(self.provider, self._clock),
-            ],
-        )
-        return ServerFactory(
-            portal,
-            host_keys,
-            AuthenticationLog(log, self.metrics),
-            self._reactor,
-            self._wire_settings(),
-            login_banner=self._login_banner(),
-            max_auth_tries=settings.max_auth_tries,
-            max_unauthenticated=settings.max_unauthenticated,
-        )
-
-    def _wire_settings(self) -> Settings:
-        settings = self.loaded.config.sftpd
-        try:
-            algorithms = choose_algorithms(settings.kex_algorithms, settings.ciphers, settings.macs)
-        except ValueError as error:
-            raise StartupError(f"sftpd.{error}") from error
-        if not settings.keys:
-            # A key on NIST's curve is made for those who name it; nobody has to use it beside an Ed25519 key.
-            offered = tuple(name for name in algorithms.host_signatures if not name.startswith(b"ecdsa-"))
-            algorithms = attrs.evolve(algorithms, host_signatures=offered)
-        banner = settings.banner or f"SFTPGo_{VersionInfo().version}"
-        return Settings(
-            version=b"SSH-2.0-" + banner.encode("ascii"),
-            algorithms=algorithms,
-            run_slow=OneAtATime(self.run_in_thread),
-            login_timeout=settings.login_timeout,
-        )
-
-    def _commands(self, transfers: Transfers) -> Commands:
-        settings = self.loaded.config.sftpd
-        system = SystemCommands(self._reactor, unconfined=settings.system_commands_without_confinement)
-        warning = system.describe()
-        if warning and not NAMES.isdisjoint(settings.allowed_commands):
-            self._log.warn(warning)
-        return Commands(
-            settings.allowed_commands,
-            self._reactor,
-            system,
-            QuotaKeeper(self.loaded.config.data_provider.track_quota, transfers.shared.ledgers.rescan),
-            on_command_done=transfers.command_done,
-        )
-
-    def _login_banner(self) -> bytes:
-        name = self.loaded.config.sftpd.login_banner_file
-        if not name:
-            return b""
-        try:
-            with open(resolve(self.loaded.config_dir, name), "rb") as file:
-                return file.read(64 * 1024)
-        except OSError as error:
-            self._log.warn(f"the login banner {name} cannot be read, none is shown: {error.strerror}")
-            return b""
-
-    async def _listen_http(self, settings: HTTPD) -> tuple[str, int]:
-        site, listen, protocol = await self._http.prepare()
-        return self._listen(listen, settings.bind_port, site, settings.bind_address, protocol, "httpd")
-
-    def _listen(
-        self, listen: Callable[..., Any], port: int, factory: Any, address: str, what: str, section: str
-    ) -> tuple[str, int]:
-        try:
-            listening = listen(port, factory, interface=address)
-        except CannotListenError as error:
-            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
-            keys = f"{section}.bind_address, {section}.bind_port"
-            raise StartupError(f"{what} cannot listen on {address or '*'}:{port} ({keys}): {reason}") from error
-        self._ports.append(listening)
-        where = listening.getHost()
-        self._log.info(f"{what} listens on {where.host}:{where.port}")
-        return where.host, where.port
+    async def _listen(self, config: Config, factory: ServerFactory) -> Addresses:
+        sshd, httpd = config.sftpd, config.httpd
+        binding = Binding((sshd.bind_address,), sshd.bind_port, "sftpd.bind_address, sftpd.bind_port")
+        sftp = await self._ports.listen("SFTP", binding, factory, tcp.adopt)
+        if not httpd.bind_port:
+            return Addresses(sftp)
+        site, protocol = await self._http.prepare()
+        binding = Binding((httpd.bind_address,), httpd.bind_port, "httpd.bind_address, httpd.bind_port")
+        return Addresses(sftp, await self._ports.listen(protocol, binding, site))
 
     def _announce(self, addresses: Addresses) -> None:
         if self._welcome is None or self._factory is None:
@@ -364,7 +246,9 @@ class SFTPGoService(MultiService):
             newcomer = not self._http.guarded and not await self.provider.users(1, 0)
         except ProviderError:
             newcomer = False
-        stream.write(welcome_text(addresses.sftp, addresses.http, keys, self.loaded.config_dir, newcomer=newcomer))
+        stream.write(
+            welcome_text(addresses.sftp_all, addresses.http_all, keys, self.loaded.config_dir, newcomer=newcomer)
+        )
         stream.flush()
 
     # Stopping.
@@ -379,10 +263,9 @@ class SFTPGoService(MultiService):
     async def _take_down(self, grace: float) -> None:
         if self._starting is not None and not self.started.called and grace:
             self._starting.cancel()
-        ports, self._ports = self._ports, []
-        await DeferredList([d for port in ports if (d := port.stopListening()) is not None])
+        await self._ports.close()
         if self._factory is not None:
-            await self._drain(self._factory, grace)
+            await self._drain.connections(self._factory.transports, grace)
         await self.scans.stop()
         if self.transfers is not None:
             await self.transfers.stop(grace)
@@ -397,23 +280,6 @@ class SFTPGoService(MultiService):
         logging, self._logging = self._logging, None
         if logging is not None and grace:
             logging.close()
-
-    async def _drain(self, factory: ServerFactory, grace: float) -> None:
-        """Wait for running transfers, then end every connection: politely at first, then at once."""
-        if self.registry.transfers() and grace:
-            self._log.info(f"waiting up to {grace:g} s for running transfers")
-        await self._until(lambda: not self.registry.transfers(), grace)
-        for transport in list(factory.transports):
-            transport.loseConnection()
-        await self._until(lambda: not factory.transports, _LAST_WORDS)
-        for transport in list(factory.transports):
-            transport.transport.abortConnection()
-        await self._until(lambda: not factory.transports, _LAST_WORDS)
-
-    async def _until(self, done: Callable[[], bool], seconds: float) -> None:
-        end = self._reactor.seconds() + seconds
-        while not done() and self._reactor.seconds() < end:
-            await deferLater(self._reactor, _CLOSE_STEP, lambda: None)
 
 
 def _reason(error: BaseException) -> str:
