@@ -139,11 +139,15 @@ class Channel(SSHChannel):
             if producer is not None:
                 producer.stopProducing()
 
+    def widen(self, size: int) -> None:
+        """The client takes so many bytes more; raises L{PacketError} for more than there can be."""
+        if self.remoteWindowLeft + size > LARGEST_WINDOW:
+            raise PacketError(PROTOCOL_ERROR, "a window over 2^32 - 1")
+        self.remoteWindowLeft += size
+
     def addWindowBytes(self, data: int) -> None:
         """The client grants more."""
-        if self.remoteWindowLeft + data > LARGEST_WINDOW:
-            raise PacketError(PROTOCOL_ERROR, "a window over 2^32 - 1")
-        self.remoteWindowLeft += data
+        self.widen(data)
         if self.stream is not None:
             self.stream.run()
         else:
@@ -154,12 +158,13 @@ class Channel(SSHChannel):
         if self.stream is not None:
             self.stream.queue_up()
 
-    def drained(self) -> None:
-        """There is room in the transport, and it is our turn: go on."""
+    def drained(self) -> int:
+        """There is room in the transport, and it is our turn: go on.  How many bytes were served."""
         if self.stream is not None:
-            self.stream.take_turn()
-        else:
-            self._send()
+            return self.stream.take_turn()
+        waiting = self._waiting_size
+        self._send()
+        return max(0, waiting - self._waiting_size)
 
     # --- to the client, without a stream
 

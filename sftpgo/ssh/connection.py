@@ -33,6 +33,7 @@ class Connection(connection.SSHConnection):
         super().__init__()
         self._budget = STREAM_BUDGET
         self._queued = False
+        self._served = 0
         self._stopped = False
         self._check: IDelayedCall | None = None
         self._heard = 0
@@ -119,11 +120,9 @@ class Connection(connection.SSHConnection):
         self._queued = False
         if self._stopped:
             return 0
-        writer = self.transport.link.writer
-        before = writer.octets
+        self._served = 0
         self.transport.turn(self._serve_channels)
-        # The count starts again with new keys.
-        return int(max(0, writer.octets - before))
+        return self._served
 
     def drained(self) -> None:
         """Go on with what waits to be sent, when our turn comes."""
@@ -136,7 +135,7 @@ class Connection(connection.SSHConnection):
         channels = list(self.channels.items())
         for number, channel in channels[1:] + channels[:1]:
             if number in self.channels:
-                channel.drained()
+                self._served += channel.drained()
         if len(channels) > 1 and channels[0][0] in self.channels:
             number, channel = channels[0]
             del self.channels[number]

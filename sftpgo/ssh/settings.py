@@ -35,7 +35,7 @@ def at_once(work: Callable[[], T]) -> Deferred[T]:
 class OneAtATime:
     """Run slow work in a thread, and never two at once.
 
-    Python's arithmetic holds the interpreter for its whole duration; with one such thread the reactor gets its turn
+    Big arithmetic holds the interpreter for its whole duration; with one such thread the reactor gets its turn
     after each piece, with many it would wait for all of them.
 
     @param in_thread: L{twisted.internet.threads.deferToThread}, or like it.

@@ -152,7 +152,7 @@ class SFTPSession:
         if size_of_handle != 4 or read_into is None:
             return None
         size = min(size, MAX_READ)
-        if not outgoing.reserve(_DATA_HEADER + size):
+        if size > self._stream.allowance or not outgoing.reserve(_DATA_HEADER + size):
             return False
         start = outgoing.tail
         body = start + _DATA_HEADER
@@ -164,6 +164,7 @@ class SFTPSession:
         if got is None:
             return None
         self._stream.consume(4 + length)
+        self._stream.allowance -= got
         if got > 0 or (not got and not size):
             _pack_data(outgoing.data, start, 9 + got, codec.DATA, request_id, got)
             outgoing.tail = body + got
@@ -179,7 +180,7 @@ class SFTPSession:
         write_from = getattr(self._handles.get(handle), "writeFrom", None)
         if size_of_handle != 4 or write_from is None or length != 5 + _TRANSFER_SIZE + size:
             return None
-        if not outgoing.reserve(_LARGEST_OTHER_REPLY):
+        if size > self._stream.allowance or not outgoing.reserve(_LARGEST_OTHER_REPLY):
             return False
         body = head + 9 + _TRANSFER_SIZE
         try:
@@ -191,6 +192,7 @@ class SFTPSession:
             _pack_status(outgoing.data, outgoing.tail, _STATUS_SIZE - 4, codec.STATUS, request_id, codec.OK, 0, 0)
             outgoing.tail += _STATUS_SIZE
         self._stream.consume(4 + length)
+        self._stream.allowance -= size
         return True
 
     # Everything else.

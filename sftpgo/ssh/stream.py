@@ -9,6 +9,9 @@ It writes a reply of at most so many bytes at C{outgoing.tail} after C{outgoing.
 When C{reserve} returns C{False} it stops and returns C{True} from L{StreamHandler.serve}: it is called again when
 there is room.  That is the back-pressure, both ways: what the handler does not consume is not granted again to the
 client's window.
+
+What it reads or writes for the client it takes from C{allowance}; a request that is larger than what is left of that
+waits for the stream's next turn, in the same way.  So many downloads do not keep a small request waiting.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from sftpgo.ssh.link import Link
 from sftpgo.ssh.packets import MINIMAL_PADDING, PROTOCOL_ERROR, SEQUENCE_MASK, PacketError, PacketReader, unpad
 
 MSG_WINDOW_ADJUST: Final = 93
+WINDOW_ADJUST_SIZE: Final = 9
 MSG_CHANNEL_DATA: Final = 94
 
 HEADER: Final = 10
@@ -37,8 +41,14 @@ GATHER: Final = 128 * 1024
 DUE: Final = 192 * 1024
 """Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
 
-TURN: Final = 192 * 1024
-"""Bytes, both ways together, that one stream is served before the others have their turn."""
+LARGEST_REQUEST: Final = 256 * 1024
+"""What a turn allows for at least, in bytes: one request of any size can be served in it."""
+
+ALONE: Final = 1024 * 1024
+"""What it allows for while nobody else waits: larger pieces cost less."""
+
+AT_ONCE: Final = 32 * 1024
+"""What is served without a turn while others wait for theirs, in bytes."""
 
 _get_header = struct.Struct(">BBLL").unpack_from
 _put_header = struct.Struct(">BBLL").pack_into
@@ -53,7 +63,8 @@ class StreamHandler(Protocol):
         Called when bytes have come, when there is room again, after L{ByteStream.wake}, and when the client has sent
         its last byte (C{stream.ended}); then the handler calls L{ByteStream.finish} once it has no more to say.
 
-        @return: C{True} when it stopped for want of room in C{stream.outgoing} and has more to do.
+        @return: C{True} when it stopped for want of room in C{stream.outgoing}, or of C{stream.allowance}, and has
+            more to do.
         """
 
     def closed(self) -> None:
@@ -67,6 +78,7 @@ class ByteStream:
     @ivar outgoing: what the handler wants to be sent.
     @ivar ended: the client will send no more.
     @ivar window: bytes that the client may still send.
+    @ivar allowance: bytes of files that may be read and written before the others have their turn.
     """
 
     def __init__(self, channel: Any, buffers: Buffers, window: int, schedule: Callable[[], None]) -> None:
@@ -84,6 +96,8 @@ class ByteStream:
         self._consumed = 0
         self.ended = False
         self._exit: int | None = None
+        self.allowance = 0
+        self._turns = self._transport.settings.turns
         self._serving = False
         self._queued = False
         self._gone = False
@@ -102,7 +116,7 @@ class ByteStream:
     def open_packet(self, reader: PacketReader, view: memoryview, head: int) -> bytes | None:
         """Open the packet that is complete at C{head} straight into the stream, if it is data of this channel.
 
-        @return: the payload of any other message; C{None} when it was ours.
+        @return: the payload of any other message; C{None} when it was ours, as a grant of window is too.
         """
         incoming = self.incoming
         length = reader.length
@@ -125,7 +139,13 @@ class ByteStream:
                 self._count(size)
                 incoming.tail = tail + size
                 return None
-            return unpad(into[start : start + length])
+            payload = unpad(into[start : start + length])
+            if kind == MSG_WINDOW_ADJUST and channel == self._local and len(payload) == WINDOW_ADJUST_SIZE:
+                # What the header names the size of the data is the size of the grant.  It is made use of at the end
+                # of what has come: nothing depends on the order.
+                self._channel.widen(size)
+                return None
+            return payload
         finally:
             into[start:tail] = covered
 
@@ -169,10 +189,10 @@ class ByteStream:
             self._queued = True
             self._schedule()
 
-    def take_turn(self) -> None:
-        """The turn has come."""
+    def take_turn(self) -> int:
+        """The turn has come; how many bytes of files were served."""
         self._queued = False
-        self.run()
+        return self._serve(LARGEST_REQUEST if self._turns.busy else ALONE)
 
     def finish(self, status: int) -> None:
         """Close the channel with this exit status when all in C{outgoing} has been sent."""
@@ -182,8 +202,12 @@ class ByteStream:
 
     def run(self) -> None:
         """Serve and send until there is nothing to do, something is full, or others should have their turn."""
+        self._serve(AT_ONCE if self._turns.busy else ALONE)
+
+    def _serve(self, allowed: int) -> int:
         if self._serving or self._queued or self._gone or self._handler is None:
-            return
+            return 0
+        self.allowance = allowed
         self._serving = True
         try:
             self._run(self._handler)
@@ -192,25 +216,26 @@ class ByteStream:
         # Serving may have closed the channel.
         if self.is_gone():
             self._drop()
+        return allowed - self.allowance
 
     def is_gone(self) -> bool:
         """Whether the channel is closed."""
         return self._gone
 
     def _run(self, handler: StreamHandler) -> None:
-        served = 0
         more = True
         while more and not self._gone:
-            consumed, waiting = self._consumed, len(self.outgoing)
+            consumed, waiting, left = self._consumed, len(self.outgoing), self.allowance
             more = handler.serve()
             replies = len(self.outgoing)
-            served += self._consumed - consumed + replies - waiting
+            # Whatever the handler counts itself.
+            self.allowance = min(self.allowance, left - (self._consumed - consumed) - (replies - waiting))
             free = self._pump(more)
+            if more and free and self.allowance < LARGEST_REQUEST:
+                self.queue_up()
+                break
             stuck = self._consumed == consumed and waiting == replies == len(self.outgoing)
             if not free or stuck:
-                break
-            if more and served >= TURN:
-                self.queue_up()
                 break
         if self._gone:
             return

@@ -24,6 +24,11 @@ class Turns:
         self._waiting: deque[Callable[[], int]] = deque()
         self._called = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     def request(self, clock: IReactorTime, work: Callable[[], int]) -> None:
         """Queue up C{work}, which returns how many bytes it has served."""
         self._waiting.append(work)

@@ -32,8 +32,9 @@ class Answers:
         incoming, outgoing = self.stream.incoming, self.stream.outgoing
         while not self.blocked and len(incoming) >= 4:
             (size,) = struct.unpack_from(">L", incoming.data, incoming.head)
-            if not outgoing.reserve(size):
+            if size > self.stream.allowance or not outgoing.reserve(size):
                 return True
+            self.stream.allowance -= size
             outgoing.view[outgoing.tail : outgoing.tail + size] = bytes(size)
             outgoing.tail += size
             self.served += 1

@@ -28,6 +28,7 @@ class Stream:
         self.ended = False
         self.status: int | None = None
         self.stuck = False
+        self.allowance = 1 << 40
         self.sent = b""
         self.handler: SFTPSession | None = None
 

@@ -61,6 +61,17 @@ class GreedyStreamTests(ChannelCase):
         self.client.clock.advance(0)
         self.assertGreater(channel.handler.served, served)
 
+    def test_small_requests_are_served_at_once_beside_a_queue(self) -> None:
+        """A large one waits for its turn, which comes in the next iteration."""
+        greedy, modest, other = self.stream(), self.stream(remote=8), self.stream(remote=9)
+        self.data(greedy, uint32(200_000) * 50)
+        self.client.server.settings.turns.request(self.client.clock, lambda: 0)
+        self.data(modest, uint32(100))
+        self.data(other, uint32(40_000) * 4)
+        self.assertEqual((modest.handler.served, other.handler.served), (1, 0))
+        self.client.clock.advance(0)
+        self.assertEqual(other.handler.served, 4)
+
     def test_a_lost_connection_has_no_turn(self) -> None:
         channel = self.stream()
         self.data(channel, uint32(200_000) * 50)
