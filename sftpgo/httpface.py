@@ -26,6 +26,7 @@ from sftpgo.web.authenticate import Authentication
 from sftpgo.web.gate import hosts_for
 from sftpgo.web.proxies import Proxies
 from sftpgo.web.site import build_site
+from sftpgo.web.templates import Templates
 
 
 @attrs.define(eq=False)
@@ -69,7 +70,9 @@ class HTTPFace:
         if bool(settings.certificate_file) != bool(settings.certificate_key_file):
             raise StartupError("httpd.certificate_file, httpd.certificate_key_file: one needs the other")
         authentication = await self._authentication()
-        site = self._site(authentication)
+        templates = Templates(self._path(settings.templates_path))
+        await self.run_in_thread(templates.load)
+        site = self._site(authentication, templates)
         if not settings.certificate_file:
             return site, "HTTP"
         return TLSMemoryBIOFactory(await self._certificate(), False, site), "HTTPS"
@@ -109,7 +112,7 @@ class HTTPFace:
         self._signals = Signals(self.reactor, reload, signal.SIGHUP)
         return certificate
 
-    def _site(self, authentication: Authentication | None) -> Any:
+    def _site(self, authentication: Authentication | None, templates: Templates) -> Any:
         settings = self.loaded.config.httpd
         track_quota = bool(self.loaded.config.data_provider.track_quota)
         backups = Backups(
@@ -134,4 +137,6 @@ class HTTPFace:
             allowed_hosts=hosts,
             authentication=authentication,
             proxies=Proxies(settings.proxy_allowed),
+            templates=templates,
+            static_files_path=self._path(settings.static_files_path),
         )

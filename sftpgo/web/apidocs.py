@@ -10,6 +10,7 @@ import attrs
 from twisted.web.server import Request
 from werkzeug.exceptions import NotFound as NoSuchPath
 
+from sftpgo.web.accepting import takes_gzip
 from sftpgo.web.metrics import RunInThread
 from sftpgo.web.respond import Content
 from sftpgo.web.routes import Route
@@ -80,15 +81,6 @@ class APIDocs:
         if asset is None:
             asset = self._assets[path] = await self._run_in_thread(_Asset.read, path)
         headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Vary": "Accept-Encoding"}
-        if _takes_gzip(request.getHeader(b"accept-encoding") or b""):
+        if takes_gzip(request.getHeader(b"accept-encoding") or b""):
             return Content(asset.packed, content_type, headers | {"Content-Encoding": "gzip"})
         return Content(asset.plain, content_type, headers)
-
-
-def _takes_gzip(header: bytes) -> bool:
-    """Whether gzip is named in Accept-Encoding (RFC 9110, section 12.5.3) and not refused there."""
-    for item in header.lower().split(b","):
-        coding, _, weight = item.replace(b" ", b"").partition(b";")
-        if coding == b"gzip":
-            return weight.rstrip(b"0.") != b"q="
-    return False

@@ -72,13 +72,18 @@ class Authentication:
         @raise Refused: with 401 for missing or wrong credentials, with 429 after too many wrong ones.
         """
         given = _credentials(request)
-        if given is None:
+        if given is None or await self.admits(request, *given) is None:
             raise self._challenge(request)
-        username, password = given
+
+    async def admits(self, request: Request, username: str, password: bytes) -> str | None:
+        """The hash that this password is good for; C{None} for a wrong one.
+
+        @raise Refused: with 429 after too many wrong ones.
+        """
         stored, known = await self._hash_of(username)
         digest = self._digest(username, password, stored)
         if known and self._remembers(digest):
-            return
+            return stored
         address = request.address()
         wait = self._failures.wait(address)
         if wait:
@@ -87,9 +92,14 @@ class Authentication:
         self._failures.began(address)
         if not await self._check(stored, password) or not known:
             self._log.warn(f'login of "{username}" from {address} refused')
-            raise self._challenge(request)
+            return None
         self._failures.succeeded(address)
         self._remember(digest)
+        return stored
+
+    async def still(self, username: str, stored: str) -> bool:
+        """Whether this user has this hash now, or a moment ago."""
+        return await self._hash_of(username) == (stored, True)
 
     def _challenge(self, request: Request) -> Refused:
         request.setHeader(b"WWW-Authenticate", _CHALLENGE)

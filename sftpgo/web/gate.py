@@ -8,8 +8,9 @@ name that was rebound to 127.0.0.1 is still another name), C{Origin} and C{Sec-F
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import ip_address
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
@@ -20,9 +21,8 @@ from werkzeug.exceptions import NotFound as NoSuchPath
 
 from sftpgo.log import Log
 from sftpgo.web import respond
-from sftpgo.web.authenticate import Authentication
 from sftpgo.web.request import Request
-from sftpgo.web.respond import Refused
+from sftpgo.web.respond import Refused, Result
 
 #: As they stand in a C{Host} header, without the port.
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -46,12 +46,24 @@ def hosts_for(bind_address: str) -> frozenset[str] | None:
     return LOOPBACK_HOSTS | {f"[{address}]" if address.version == 6 else str(address)}
 
 
+#: Makes the answer to what failed.
+ErrorHandler = Callable[[Request, Failure, Log], Result]
+
+
+class Guard(Protocol):
+    """Who says who may ask."""
+
+    async def require(self, request: Request) -> None:
+        """Return when the request may go on; raise L{Refused} or L{sftpgo.web.respond.Instead} when it may not."""
+
+
 class Gate(Resource):
     """Looks at every request before it is routed.
 
     @param routes: what answers the requests that pass.
     @param hosts: the names, without ports, that the server may be called by; C{None} for any.
     @param authentication: who may ask at all; C{None} for everybody.
+    @param failed: makes the answer to what is refused.
     """
 
     isLeaf = True
@@ -61,20 +73,22 @@ class Gate(Resource):
         routes: IResource,
         hosts: Collection[str] | None,
         log: Log,
-        authentication: Authentication | None = None,
+        authentication: Guard | None = None,
+        failed: ErrorHandler = respond.answer_to_failure,
     ) -> None:
         super().__init__()
         self._routes = routes
         self._hosts = None if hosts is None else frozenset(host.lower().encode("ascii") for host in hosts)
         self._log = log
         self._authentication = authentication
+        self._failed = failed
 
     def render(self, request: Request) -> int:
         """Hand over to the routes, or refuse."""
         try:
             self._check(request)
         except (Refused, NoSuchPath):
-            respond.send(request, respond.answer_to_failure(request, Failure(), self._log))
+            respond.send(request, self._failed(request, Failure(), self._log))
             return NOT_DONE_YET
         if self._authentication is not None:
             self._enter(request, self._authentication)
@@ -82,7 +96,7 @@ class Gate(Resource):
         routed: int = self._routes.render(request)
         return routed
 
-    def _enter(self, request: Request, authentication: Authentication) -> None:
+    def _enter(self, request: Request, authentication: Guard) -> None:
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
 
@@ -92,7 +106,7 @@ class Gate(Resource):
 
         def refused(failure: Failure) -> None:
             if not gone:
-                respond.send(request, respond.answer_to_failure(request, failure, self._log))
+                respond.send(request, self._failed(request, failure, self._log))
 
         Deferred.fromCoroutine(authentication.require(request)).addCallback(passed).addErrback(refused)
 
@@ -133,6 +147,20 @@ def check_origin(request: Request) -> None:
     own = {b"http://" + host, b"https://" + host}
     if any(value not in _OWN_SITES for value in site) or any(origin.lower() not in own for origin in origins):
         raise Refused(403, "the request comes from a page of another site")
+
+
+def check_own_page(request: Request) -> None:
+    """Refuse a request that was let in by a cookie, unless a page of ours sends it.
+
+    The cookie goes wherever the browser believes the same site to be, which another port of this host is as well.
+
+    @raise Refused: with 403.
+    """
+    check_origin(request)
+    header = request.getHeader
+    proven = header(b"origin") is not None or header(b"sec-fetch-site") == b"same-origin"
+    if request.method not in _SAFE_METHODS and not proven and header(b"x-requested-with") is None:
+        raise Refused(403, "the request does not come from a page of this site")
 
 
 def check_changing_get(request: Request) -> None:

@@ -11,6 +11,7 @@ from twisted.web import server
 from sftpgo.web import respond
 
 if TYPE_CHECKING:
+    from sftpgo.web.sessions import Session
     from sftpgo.web.site import APISite
 
 #: Bytes of a request's body.
@@ -27,6 +28,7 @@ class Request(server.Request):
 
     @ivar body_too_long: the body has, or is said to have, more than L{MAX_BODY} bytes; what came of it is not all.
     @ivar started: when the headers had come, in the clock's seconds.
+    @ivar session: of who has logged in by the log-in page.
     """
 
     site: APISite | None
@@ -35,6 +37,7 @@ class Request(server.Request):
 
     body_too_long = False
     started = 0.0
+    session: Session | None = None
 
     def gotLength(self, length: int | None) -> None:
         """Begin: the headers are all there."""
@@ -88,6 +91,12 @@ class Request(server.Request):
         forwarded = self.requestHeaders.getRawHeaders(b"X-Forwarded-For") or []
         peer = str(getattr(self.client, "host", ""))
         return self.site.proxies.client(peer, forwarded, self.getHeader(b"x-real-ip"))
+
+    def over_https(self) -> bool:
+        """Whether the client speaks TLS, to us or to a believed proxy."""
+        if self.isSecure():
+            return True
+        return self._client() is not None and (self.getHeader(b"x-forwarded-proto") or b"").lower() == b"https"
 
     def absolute_uri(self) -> str:
         """The address as the client knows it."""

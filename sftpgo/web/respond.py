@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.http import NO_CONTENT, RESPONSES
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED, RESPONSES
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -61,14 +61,27 @@ class Streamed:
 Result: TypeAlias = Answer | Content | Streamed
 
 
+class Instead(Exception):
+    """A request that is answered in another way than by its handler.
+
+    @ivar answer: that answer.
+    """
+
+    def __init__(self, answer: Result) -> None:
+        super().__init__("answered otherwise")
+        self.answer = answer
+
+
 class Refused(Exception):
     """A request that is refused by its form, before anybody is asked.
 
+    @ivar status: the HTTP status.
     @ivar answer: the status object to send.
     """
 
     def __init__(self, status: int, error: str = "", message: str = "") -> None:
         super().__init__(error or message)
+        self.status = status
         self.answer = status_answer(status, error=error, message=message)
 
 
@@ -99,7 +112,8 @@ def prepare(request: Request, answer: Result) -> bytes:
     else:
         body = to_json(answer.value)
         request.setHeader(b"Content-Type", CONTENT_TYPE)
-    request.setHeader(b"Content-Length", b"%d" % len(body))
+    if answer.status != NOT_MODIFIED:
+        request.setHeader(b"Content-Length", b"%d" % len(body))
     return body
 
 
@@ -109,10 +123,10 @@ def send(request: Request, answer: Result) -> None:
     request.finish()
 
 
-def answer_to_failure(request: Request, failure: Failure, log: Log) -> Answer:
+def answer_to_failure(request: Request, failure: Failure, log: Log) -> Result:
     """What the client is told of an error; one that nobody expected goes to the log, and only there."""
     error = failure.value
-    if isinstance(error, Refused):
+    if isinstance(error, Refused | Instead):
         return error.answer
     if isinstance(error, MethodNotAllowed):
         return _other_method(request, error)
@@ -147,7 +161,7 @@ def detached(coroutine: Coroutine[Any, Any, Result], log: Log) -> Deferred[Resul
     def done(result: Any) -> None:
         if not outcome.called:
             outcome.callback(result)
-        elif isinstance(result, Failure) and not result.check(Refused, SFTPGoError):
+        elif isinstance(result, Failure) and not result.check(Refused, Instead, SFTPGoError):
             log.failure("a request failed after its client had gone", result)
 
     Deferred.fromCoroutine(coroutine).addBoth(done)

@@ -14,7 +14,7 @@ from twisted.web.resource import IResource
 
 from sftpgo.log import Log
 from sftpgo.web import respond
-from sftpgo.web.gate import check_changing_get
+from sftpgo.web.gate import ErrorHandler, check_changing_get
 from sftpgo.web.request import Request
 from sftpgo.web.respond import Result
 
@@ -35,9 +35,10 @@ class Route:
     path: str
     handler: Handler
     changes: bool = False
+    page: bool = False
 
 
-def tree(routes: Iterable[Route], log: Log) -> IResource:
+def tree(routes: Iterable[Route], log: Log, failed: ErrorHandler = respond.answer_to_failure) -> IResource:
     """The resource that answers all of them, and everything else with 404 or 405."""
     app = Klein()
     # /api//v1 is another path than /api/v1, not one to redirect to it.
@@ -52,11 +53,11 @@ def tree(routes: Iterable[Route], log: Log) -> IResource:
         if rule.methods is not None and rule.endpoint in unsafe:
             rule.methods.discard("HEAD")
 
-    def failed(request: IRequest, failure: Failure) -> bytes:
+    def answer(request: IRequest, failure: Failure) -> bytes:
         ours = cast(Request, request)
-        return respond.prepare(ours, respond.answer_to_failure(ours, failure, log))
+        return respond.prepare(ours, failed(ours, failure, log))
 
-    app.handle_errors(failed)
+    app.handle_errors(answer)
     resource: IResource = app.resource()
     return resource
 

@@ -23,17 +23,24 @@ from sftpgo.web.apidocs import APIDocs
 from sftpgo.web.authenticate import Authentication
 from sftpgo.web.channel import IDLE_TIMEOUT, Channel
 from sftpgo.web.connections import Connections
+from sftpgo.web.entrance import Entrance
 from sftpgo.web.events import Events
 from sftpgo.web.explain import Explain
 from sftpgo.web.gate import Gate, hosts_for
+from sftpgo.web.login import Login
 from sftpgo.web.maintenance import Maintenance
 from sftpgo.web.metrics import MetricsPage, RunInThread
+from sftpgo.web.pages import Pages
 from sftpgo.web.proxies import Proxies
 from sftpgo.web.quota import QuotaScans
+from sftpgo.web.redirects import Redirects
 from sftpgo.web.request import Request, text
 from sftpgo.web.requestid import RequestIds
 from sftpgo.web.routes import Route, tree
+from sftpgo.web.sessions import Sessions
+from sftpgo.web.statics import Statics
 from sftpgo.web.status import ProviderStatus, Status
+from sftpgo.web.templates import Templates
 from sftpgo.web.users import Users
 from sftpgo.web.version import Version
 
@@ -56,8 +63,10 @@ def build_site(
     authentication: Authentication | None = None,
     proxies: Proxies | None = None,
     hostname: str | None = None,
+    templates: Templates,
+    static_files_path: str = "",
 ) -> APISite:
-    """The REST API as a factory of connections.
+    """The REST API and the pages as a factory of connections.
 
     @param run_in_thread: calls a function off the reactor and gives what can be awaited for its result.
     @param clock: for the time requests take, and for time limits.
@@ -67,12 +76,16 @@ def build_site(
     @param authentication: who may ask at all; C{None} for everybody.
     @param proxies: who is believed what it says of its clients; nobody when not given.
     @param hostname: of this machine, for request ids.
+    @param templates: of the pages, loaded already.
+    @param static_files_path: a directory whose files stand in for those that the pages are made with.
     """
     changes = DeferredLock()
     activity = Activity(registry, metrics, clock)
     events = Events(registry, activity, clock)
     disks = Disks(provider, run_in_thread, clock, log)
     status = Status(provider, activity, disks, version, clock)
+    pages = Pages(templates, version)
+    sessions = Sessions(clock.seconds)
     routes = (
         *Users(accounts, changes).routes(),
         *Connections(registry).routes(),
@@ -85,9 +98,14 @@ def build_site(
         *events.routes(),
         *MetricsPage(metrics, run_in_thread).routes(),
         *APIDocs(run_in_thread).routes(),
+        *Statics(run_in_thread, static_files_path).routes(),
+        *Login(authentication, sessions, pages).routes(),
+        *Redirects().routes(),
     )
     hosts = hosts_for(bind_address) if allowed_hosts is None else allowed_hosts
-    gate = Gate(tree(routes, log), hosts, log, authentication)
+    guard = None if authentication is None else Entrance(authentication, sessions, pages)
+    failed = pages.answer_to_failure
+    gate = Gate(tree(routes, log, failed), hosts, log, guard, failed)
     request_ids = RequestIds(hostname or socket.gethostname())
     site = APISite(gate, log=log, clock=clock, request_ids=request_ids, answered=metrics.http_request)
     site.routes = routes

@@ -48,6 +48,8 @@ def violation(method: str, target: str, status: int, content_type: str, body: by
     path = target.partition("?")[0]
     # An escaped slash is none between parts of a path.
     path = path if "%2f" in path.lower() else unquote(path)
+    if path in ("/", "/web", "/static") or path.startswith(("/web/", "/static/")):
+        return ""  # for people: no part of the API
     operation = _operation("GET" if method == "HEAD" else method, path)
     if operation is None and (method, target) == ("OPTIONS", "*"):
         return ""  # RFC 9110, section 9.3.7: of the server as a whole

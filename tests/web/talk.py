@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 from twisted.internet.address import IPv4Address
@@ -34,6 +35,7 @@ from sftpgo.storage.confined import Home
 from sftpgo.storage.usage import Usage, scan
 from sftpgo.version import VersionInfo
 from sftpgo.web.site import build_site
+from sftpgo.web.templates import Templates
 from tests.web import schema
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG0Gg8TSuRnWX44mHuzXFXAvhaO4q9566TZpLM+1O5I1 a <b>&c"
@@ -41,6 +43,9 @@ HASH = "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI6
 HOST = "127.0.0.1:18080"
 CLIENT = IPv4Address("TCP", "127.0.0.1", 58538)
 SERVER = IPv4Address("TCP", "127.0.0.1", 18080)
+
+#: Compiled once, for all sites.
+TEMPLATES = Templates()
 
 
 def user(**fields: Any) -> dict[str, Any]:
@@ -166,6 +171,7 @@ class Server:
                 "clock": self.clock,
                 "hostname": "box",
                 "bind_address": "127.0.0.1",
+                "templates": TEMPLATES,
             }
             | options,
         )
@@ -178,6 +184,11 @@ class Server:
     @property
     def lines(self) -> list[LogEvent]:
         return [event for event in self.events if event.get("record") is HTTP]
+
+    async def post(self, path: str, fields: object, headers: dict[str, str] | None = None) -> Reply:
+        """A form, as a browser sends it."""
+        form = {"Content-Type": "application/x-www-form-urlencoded"} | (headers or {})
+        return await self.call("POST", path, urlencode(fields, doseq=True).encode(), form)  # type: ignore[arg-type]
 
     async def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Reply:
         """One request on a connection of its own; a C{body} that is not bytes goes as JSON."""

@@ -23,8 +23,14 @@ from tests.web.talk import KEY, Reply, Server
 
 class DescriptionTests(SynchronousTestCase):
     def test_every_route_is_described_and_every_operation_is_a_route(self) -> None:
-        routes = {(route.method, re.sub("<([a-z_]+)>", r"{\1}", route.path)) for route in Server().site.routes}
+        api = [route for route in Server().site.routes if not route.page]
+        routes = {(route.method, re.sub("<([a-z_]+)>", r"{\1}", route.path)) for route in api}
         self.assertEqual(routes, set(schema.operations()))
+
+    def test_pages_are_for_people_only(self) -> None:
+        for route in Server().site.routes:
+            page = route.path in ("/", "/web", "/static") or route.path.startswith(("/web/", "/static/"))
+            self.assertEqual((route.path, route.page), (route.path, page))
 
     def test_every_reference_leads_somewhere(self) -> None:
         def walk(value: object) -> int:

@@ -1,0 +1,85 @@
+"""Who may go on when there is a file of users: programs by Basic authentication, browsers by the log-in page too."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+from sftpgo.web import body, cookies
+from sftpgo.web.authenticate import Authentication
+from sftpgo.web.gate import check_own_page
+from sftpgo.web.pages import Pages, is_page
+from sftpgo.web.request import Request
+from sftpgo.web.respond import Content, Instead
+from sftpgo.web.sessions import Session, Sessions
+
+COOKIE: Final = "sftpgo_session"
+LOGIN: Final = "/web/login"
+
+#: Never carried through the log-in page: a password has no business in one, and the token is of the old session.
+_LEFT_OUT: Final = frozenset({"password", "form_token"})
+
+#: Bytes of what was typed that go through the log-in page.
+MAX_DRAFT: Final = 256 * 1024
+
+#: Whoever could not see these could not log in.
+_OPEN: Final = (b"/web/login", b"/static")
+
+
+class Entrance:
+    """The guard of a site with users."""
+
+    def __init__(self, authentication: Authentication, sessions: Sessions, pages: Pages) -> None:
+        self._authentication = authentication
+        self._sessions = sessions
+        self._pages = pages
+
+    async def require(self, request: Request) -> None:
+        """Return when the request may go on, with its session if it has one.
+
+        @raise Refused: for wrong credentials, or for none where a program asks.
+        @raise Instead: with the log-in page where a browser asks for a page.
+        """
+        session = await self._session(request)
+        if session is not None:
+            if not is_page(request.path):
+                check_own_page(request)
+            request.session = session
+            return
+        if request.path in _OPEN or request.path.startswith(b"/static/"):
+            return
+        if is_page(request.path) and request.getHeader(b"authorization") is None:
+            raise Instead(self._log_in_first(request))
+        await self._authentication.require(request)
+
+    async def _session(self, request: Request) -> Session | None:
+        session_id = cookies.read(request, COOKIE)
+        session = self._sessions.find(session_id) if session_id else None
+        if session is None:
+            return None
+        if not await self._authentication.still(session.username, session.stored):
+            self._sessions.close(session_id)
+            return None
+        return session
+
+    def _log_in_first(self, request: Request) -> Content:
+        if request.method != b"POST":
+            after = request.uri.decode("ascii", "replace")
+            headers = {"Location": f"{LOGIN}?next={quote(after, safe='/')}"}
+            return Content(b"", "text/plain", headers, 303)
+        # Nothing of it is kept here, where anybody could send it: the page carries it along.
+        path = request.path.decode("ascii", "replace")
+        draft = draft_of(body.read(request))
+        return self._pages.render(
+            request, "login.html", status=403, next=path, draft=draft, ended=True, error="", name=""
+        )
+
+
+def draft_of(sent: bytes) -> str:
+    """What was typed into a form, urlencoded, without passwords; empty when it is too much."""
+    try:
+        fields = parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+    except ValueError:
+        return ""
+    text = urlencode([(name, value) for name, value in fields if name not in _LEFT_OUT])
+    return text if len(text) <= MAX_DRAFT else ""

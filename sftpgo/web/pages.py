@@ -1,0 +1,103 @@
+"""Pages for people: how every one of them is rendered, what protects it, and how an error looks as a page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+from twisted.python.failure import Failure
+
+from sftpgo.errors import MethodDisabled, NotFound, ProviderError
+from sftpgo.log import Log
+from sftpgo.version import VersionInfo
+from sftpgo.web import respond
+from sftpgo.web.request import Request
+from sftpgo.web.respond import Answer, Content, Result
+from sftpgo.web.templates import Templates
+from sftpgo.web.tokens import Tokens
+
+CONTENT_TYPE: Final = "text/html; charset=utf-8"
+
+#: Nothing inline, nothing from elsewhere, in nobody's frame.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+#: Status -> title and what it means.
+_ERRORS: Final = {
+    400: ("Bad request", "The address or the form is not one that this page knows."),
+    403: ("Forbidden", "This is not allowed."),
+    404: ("Not found", "There is no such page, or what it showed is gone."),
+    405: ("Method not allowed", "This page cannot be asked that way."),
+    413: ("Too much", "What was sent is larger than this server takes."),
+    500: ("Internal Server Error", "Something went wrong here; the server's log says what."),
+}
+
+
+@attrs.frozen
+class Pages:
+    """Renders pages.
+
+    @ivar version: for the foot of each page.
+    @ivar tokens: for the forms on them.
+    """
+
+    templates: Templates
+    version: VersionInfo
+    tokens: Tokens = attrs.field(factory=Tokens)
+
+    def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> Content:
+        """A page.
+
+        Besides C{values} a template knows C{path} (of the request), C{version}, C{token} (for C{form_token}) and
+        C{user} (who has logged in by the log-in page, or C{""}).
+        """
+        token, cookie = self.tokens.issue(request)
+        session = request.session
+        known = {
+            "path": request.path.decode("ascii", "replace"),
+            "version": str(self.version),
+            "token": token,
+            "user": session.username if session is not None else "",
+        }
+        headers = {**_HEADERS, "Set-Cookie": cookie} if cookie else _HEADERS
+        return Content(self.templates.render(template, {**known, **values}), CONTENT_TYPE, headers, status)
+
+    def error(self, request: Request, status: int, text: str = "") -> Content:
+        """The page of an error; C{text} is what is known of it."""
+        title, meaning = _ERRORS.get(status, ("Error", "The server did not do that."))
+        return self.render(request, "error.html", status=status, title=title, meaning=meaning, text=text)
+
+    def unavailable(self, request: Request, text: str) -> Content:
+        """The page that says that the data provider is down."""
+        return self.render(request, "unavailable.html", status=500, text=text)
+
+    def answer_to_failure(self, request: Request, failure: Failure, log: Log) -> Result:
+        """What a client is told of an error: a page where it asked for one, else what a program is told."""
+        answer = respond.answer_to_failure(request, failure, log)
+        if not is_page(request.path) or not isinstance(answer, Answer) or answer.status == 204:
+            return answer
+        try:
+            return self._page_of(request, failure.value, answer)
+        except Exception:  # whatever may be wrong in a template of somebody's own
+            log.failure("the page of an error cannot be shown", Failure())
+            return answer
+
+    def _page_of(self, request: Request, error: BaseException | None, answer: Answer) -> Content:
+        if isinstance(error, ProviderError):
+            return self.unavailable(request, str(error))
+        told = error if isinstance(error, respond.Refused | NotFound | MethodDisabled) else ""
+        return self.error(request, answer.status, str(told))
+
+
+def is_page(path: bytes) -> bool:
+    """Whether people ask for this path; C{/web/} alone is none of the pages, and answered as it always was."""
+    return path in (b"/", b"/web") or (path.startswith(b"/web/") and path != b"/web/")

@@ -1,0 +1,45 @@
+"""Numbers and times in the words people use; never cut short when they are typed again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sftpgo.domain.sizes import UNITS, size_text
+
+_MILLISECOND: Final = 1000
+
+
+def size(octets: int) -> str:
+    """Bytes rounded to three digits or so, for looking at: C{1.5 GB}."""
+    value, unit = float(octets), "B"
+    for name, factor in UNITS:
+        if abs(octets) >= factor:
+            value, unit = octets / factor, name
+    return f"{octets} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def bandwidth(kilobytes: int) -> str:
+    """KB/s as it may be typed again; C{unlimited} for 0 and less."""
+    return f"{size_text(kilobytes * 1000)}/s" if kilobytes > 0 else "unlimited"
+
+
+def utc(milliseconds: int) -> str:
+    """A time in UTC as the C{datetime} attribute takes it; empty for what no calendar has."""
+    moment = moment_of(milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def day(milliseconds: int) -> str:
+    """The day of a time, in UTC; the bare number for what no calendar has."""
+    moment = moment_of(milliseconds)
+    return moment.strftime("%Y-%m-%d") if moment else str(milliseconds)
+
+
+def moment_of(milliseconds: int) -> datetime | None:
+    """The time, when it is between the years 1000 and 9999."""
+    try:
+        moment = datetime.fromtimestamp(milliseconds // _MILLISECOND, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if moment.year >= 1000 else None

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from sftpgo.errors import StartupError
+from sftpgo.web.pages import POLICY
+from sftpgo.web.templates import Templates
+from tests.web.talk import Reply, Server
+
+
+class PageCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.server = Server()
+
+    def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Reply:
+        return self.successResultOf(Deferred.fromCoroutine(self.server.call(method, path, body, headers)))
+
+    def directory(self, **files: str) -> str:
+        """A directory with these files, named with C{_} for the dot."""
+        path = os.path.abspath(self.mktemp())
+        os.mkdir(path)
+        for name, content in files.items():
+            with open(os.path.join(path, name.replace("_", ".")), "w") as file:
+                file.write(content)
+        return path
+
+
+class Errors(PageCase):
+    def test_first_page(self) -> None:
+        for path in ("/", "/web"):
+            for method in ("GET", "HEAD"):
+                reply = self.ask(method, path)
+                self.assertEqual((reply.status, reply.headers["Location"]), (301, "/web/users"))
+
+    def test_unknown_pages(self) -> None:
+        reply = self.ask("GET", "/web/nothing")
+        self.assertEqual((reply.status, reply.headers["Content-Type"]), (404, "text/html; charset=utf-8"))
+        self.assertIn(b"<title>SFTPGo - Not found</title>", reply.body)
+        for path in ("/web/", "/webx", "/api/v1/x"):
+            self.assertEqual(self.ask("GET", path).json["message"], "Not Found")
+
+    def test_headers(self) -> None:
+        headers = self.ask("GET", "/web/nothing").headers
+        self.assertEqual(headers.get_all("Content-Security-Policy"), [POLICY])
+        self.assertNotIn("unsafe", POLICY)
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+        self.assertEqual(headers["Referrer-Policy"], "same-origin")
+        self.assertEqual(headers["Cache-Control"], "no-store")
+
+    def test_other_methods(self) -> None:
+        reply = self.ask("DELETE", "/web/login")
+        self.assertEqual((reply.status, reply.headers["Allow"]), (405, "GET, HEAD, OPTIONS, POST"))
+        self.assertIn(b"Method not allowed", reply.body)
+        self.assertEqual((self.ask("OPTIONS", "/web/login").status, self.ask("OPTIONS", "/web/login").body), (204, b""))
+
+    def test_foreign_host(self) -> None:
+        reply = self.ask("GET", "/web/login", None, {"Host": "evil.example"})
+        self.assertEqual((reply.status, reply.headers["Content-Type"]), (403, "text/html; charset=utf-8"))
+
+    def test_another_sites_form(self) -> None:
+        reply = self.ask("POST", "/web/login", b"a=b", {"Origin": "http://evil.example"})
+        self.assertEqual(reply.status, 403)
+
+    def test_version_and_token(self) -> None:
+        reply = self.ask("GET", "/web/nothing")
+        self.assertIn(b"SFTPGo 1.2.3-abc-2020-01-01", reply.body)
+        self.assertRegex(
+            reply.headers["Set-Cookie"], r"^sftpgo_form=[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Strict$"
+        )
+
+
+class TemplateTests(PageCase):
+    def test_override(self) -> None:
+        directory = self.directory(
+            error_html="{% extends 'base.html' %}{% block content %}mine {{ meaning }}{% endblock %}"
+        )
+        templates = Templates(directory)
+        templates.load()
+        self.server = Server(templates=templates)
+        reply = self.ask("GET", "/web/<x>")
+        self.assertIn(b"mine There is no such page", reply.body)
+        self.assertIn(b"bootstrap.min.css", reply.body)
+
+    def test_a_missing_directory_is_none(self) -> None:
+        Templates(os.path.abspath(self.mktemp())).load()
+
+    def test_fault_is_named(self) -> None:
+        path = self.directory(error_html="one\n{% nonsense %}")
+        error = self.assertRaises(StartupError, Templates(path).load)
+        self.assertEqual(
+            str(error), f"httpd.templates_path: {path}/error.html, line 2: Encountered unknown tag 'nonsense'."
+        )
+
+    def test_what_is_missing_at_run_time_is_answered_plainly(self) -> None:
+        templates = Templates(self.directory(error_html="{{ nobody_knows }}"))
+        templates.load()
+        self.server = Server(templates=templates)
+        reply = self.ask("GET", "/web/nothing")
+        self.assertEqual((reply.status, reply.json["message"]), (404, "Not Found"))
+        self.assertEqual(len([event for event in self.server.events if "log_failure" in event]), 1)
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_everything_is_escaped(self) -> None:
+        page = Templates().render(
+            "unavailable.html",
+            {
+                "text": "<img src=x onerror=alert(1)>\"'&",
+                "path": "<p>",
+                "version": "<v>",
+                "token": "<t>",
+                "user": '"><u>',
+            },
+        )
+        for markup in (b"<img src=x", b'<p>"', b"<v>", b"<t>", b"<u>"):
+            self.assertNotIn(markup, page)
+
+
+class StaticFiles(PageCase):
+    def test_everything_the_pages_name_is_there(self) -> None:
+        page = self.ask("GET", "/web/login?x", None).body + self.ask("GET", "/web/nothing").body
+        names = {part.split(b'"')[0].decode() for part in page.split(b'"/static/')[1:]}
+        self.assertGreater(len(names), 3)
+        for name in names:
+            self.assertEqual((name, self.ask("GET", f"/static/{name}").status), (name, 200))
+
+    def test_compressed_and_known_again(self) -> None:
+        plain = self.ask("GET", "/static/bootstrap.min.css")
+        packed = self.ask("GET", "/static/bootstrap.min.css", None, {"Accept-Encoding": "br, gzip"})
+        self.assertEqual(plain.headers["Content-Type"], "text/css; charset=utf-8")
+        self.assertLess(len(packed.body), len(plain.body) / 5)
+        self.assertEqual(packed.headers["Vary"], "Accept-Encoding")
+        self.assertNotEqual(packed.headers["ETag"], plain.headers["ETag"])
+        for tag in (plain.headers["ETag"], f'"x", W/{plain.headers["ETag"]}', "*"):
+            again = self.ask("GET", "/static/bootstrap.min.css", None, {"If-None-Match": tag})
+            self.assertEqual((again.status, again.body, again.headers["ETag"]), (304, b"", plain.headers["ETag"]))
+        self.assertEqual(self.ask("GET", "/static/page.js", None, {"If-None-Match": '"x"'}).status, 200)
+
+    def test_directory(self) -> None:
+        reply = self.ask("GET", "/static")
+        self.assertEqual((reply.status, reply.headers["Location"]), (301, "/static/"))
+        for path in ("/static/", "/static/docs", "/static/docs/"):
+            self.assertEqual(self.ask("GET", path).status, 404)
+
+    def test_own_directory_goes_first(self) -> None:
+        path = self.directory(page_js="mine", other_txt="2")
+        self.server = Server(static_files_path=path)
+        self.assertEqual(self.ask("GET", "/static/page.js").body, b"mine")
+        self.assertEqual(self.ask("GET", "/static/other.txt").body, b"2")
+        self.assertEqual(self.ask("GET", "/static/theme.js").status, 200)
+        with open(os.path.join(path, "page.js"), "w") as file:
+            file.write("mine, longer")
+        self.assertEqual(self.ask("GET", "/static/page.js").body, b"mine, longer")
+
+    def test_nothing_else_gets_out(self) -> None:
+        path = self.directory(a_txt="1")
+        secret = os.path.join(os.path.dirname(path), "secret.txt")
+        with open(secret, "w") as file:
+            file.write("secret")
+        self.addCleanup(os.unlink, secret)
+        os.symlink(secret, os.path.join(path, "link.txt"))
+        os.symlink("/etc", os.path.join(path, "etc"))
+        os.mkfifo(os.path.join(path, "pipe.txt"))
+        with open(os.path.join(path, ".hidden"), "w") as file:
+            file.write("secret")
+        self.server = Server(static_files_path=path)
+        self.assertEqual(self.ask("GET", "/static/a.txt").body, b"1")
+        for name in (
+            "../secret.txt",
+            "%2e%2e/secret.txt",
+            "..%5csecret.txt",
+            "link.txt",
+            "etc/passwd",
+            "pipe.txt",
+            ".hidden",
+            "a.txt%00.css",
+            "a.txt/",
+            "/etc/passwd",
+            "//etc/passwd",
+            "x" * 5000,
+            "%ED%A0%80",
+        ):
+            self.assertEqual((name, self.ask("GET", f"/static/{name}").status), (name, 404))
