@@ -48,11 +48,10 @@ def violation(method: str, target: str, status: int, content_type: str, body: by
     path = target.partition("?")[0]
     # An escaped slash is none between parts of a path.
     path = path if "%2f" in path.lower() else unquote(path)
-    if path in ("/", "/web", "/static") or path.startswith(("/web/", "/static/")):
-        return ""  # for people: no part of the API
+    pages = path in ("/", "/web", "/static") or path.startswith(("/web/", "/static/"))
+    if pages or (method, target) == ("OPTIONS", "*"):
+        return ""  # for people; of the server as a whole (RFC 9110, section 9.3.7)
     operation = _operation("GET" if method == "HEAD" else method, path)
-    if operation is None and (method, target) == ("OPTIONS", "*"):
-        return ""  # RFC 9110, section 9.3.7: of the server as a whole
     if operation is None or (method, status) == ("HEAD", 405):
         return "" if status in (204, 400, 401, 403, 404, 405, 413, 429) else f"an undescribed request gave {status}"
     if str(status) not in operation["responses"]:
