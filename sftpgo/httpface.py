@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -56,15 +56,17 @@ class HTTPFace:
         settings = self.loaded.config.httpd
         return bool(settings.auth_user_file or settings.certificate_file)
 
-    async def prepare(self) -> tuple[Any, str]:
+    async def prepare(self, addresses: Sequence[str]) -> tuple[Any, str]:
         """Read what has to be read; returns the factory of connections, and the name of what they speak.
 
+        @param addresses: what it is going to listen on.
         @raise StartupError: when a file cannot be used, or anybody could manage users.
         """
         settings = self.loaded.config.httpd
-        if not (settings.auth_user_file or settings.allow_unauthenticated or self._own_hosts()):
+        if not (settings.auth_user_file or settings.allow_unauthenticated or own_hosts(addresses)):
+            reached = " or ".join(filter(None, addresses)) or "this machine"
             raise StartupError(
-                f"httpd.bind_address: whoever reaches {settings.bind_address or 'this machine'} could manage users; "
+                f"httpd.bind_address: whoever reaches {reached} could manage users; "
                 "set httpd.auth_user_file, or httpd.allow_unauthenticated to true"
             )
         if bool(settings.certificate_file) != bool(settings.certificate_key_file):
@@ -72,7 +74,7 @@ class HTTPFace:
         authentication = await self._authentication()
         templates = Templates(self._path(settings.templates_path))
         await self.run_in_thread(templates.load)
-        site = self._site(authentication, templates)
+        site = self._site(authentication, templates, own_hosts(addresses))
         if not settings.certificate_file:
             return site, "HTTP"
         return TLSMemoryBIOFactory(await self._certificate(), False, site), "HTTPS"
@@ -81,9 +83,6 @@ class HTTPFace:
         """Let go of what L{prepare} took."""
         if self._signals is not None:
             self._signals.restore()
-
-    def _own_hosts(self) -> frozenset[str] | None:
-        return hosts_for(self.loaded.config.httpd.bind_address)
 
     def _path(self, name: str) -> str:
         return resolve(self.loaded.config_dir, name)
@@ -112,13 +111,12 @@ class HTTPFace:
         self._signals = Signals(self.reactor, reload, signal.SIGHUP)
         return certificate
 
-    def _site(self, authentication: Authentication | None, templates: Templates) -> Any:
+    def _site(self, authentication: Authentication | None, templates: Templates, hosts: frozenset[str] | None) -> Any:
         settings = self.loaded.config.httpd
         track_quota = bool(self.loaded.config.data_provider.track_quota)
         backups = Backups(
             self._path(settings.backups_path), self.accounts, self.provider, self.scans, self.run_in_thread
         )
-        hosts = self._own_hosts()
         if settings.allowed_hosts:
             hosts = frozenset(settings.allowed_hosts) | (hosts or frozenset())
         return build_site(
@@ -133,10 +131,20 @@ class HTTPFace:
             version=VersionInfo(),
             log=self._log,
             clock=self.reactor,
-            bind_address=settings.bind_address,
             allowed_hosts=hosts,
             authentication=authentication,
             proxies=Proxies(settings.proxy_allowed),
             templates=templates,
             static_files_path=self._path(settings.static_files_path),
         )
+
+
+def own_hosts(addresses: Sequence[str]) -> frozenset[str] | None:
+    """The names by which a server on these addresses may be called; None for any: not only this machine reaches it."""
+    names: frozenset[str] = frozenset()
+    for address in addresses:
+        hosts = hosts_for(address)
+        if hosts is None:
+            return None
+        names |= hosts
+    return names

@@ -10,6 +10,8 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from sftpgo.config.bindings import several
+from sftpgo.config.model import HTTPD, SFTPD
 from sftpgo.errors import StartupError
 from sftpgo.log import Log
 from sftpgo.sockets import open_listening
@@ -48,11 +50,30 @@ class Binding:
     """What to listen on.
 
     @ivar keys: where the configuration says so, for errors.
+    @ivar proxy_protocol: C{sftpd.proxy_protocol} for this one alone; None for what that says.
     """
 
     addresses: tuple[str, ...]
     port: int
     keys: str
+    proxy_protocol: int | None = None
+
+
+def sftp_bindings(sftpd: SFTPD) -> list[Binding]:
+    """What the SSH server listens on."""
+    if sftpd.bindings:
+        return [
+            Binding((each.address,), each.port, f"sftpd.bindings[{index}]", each.proxy_protocol)
+            for index, each in enumerate(sftpd.bindings)
+        ]
+    return [Binding(several(sftpd.bind_address), sftpd.bind_port, "sftpd.bind_address, sftpd.bind_port")]
+
+
+def http_bindings(httpd: HTTPD) -> list[Binding]:
+    """What the HTTP server listens on: nothing, if there is none."""
+    if not httpd.bind_port:
+        return []
+    return [Binding(several(httpd.bind_address), httpd.bind_port, "httpd.bind_address, httpd.bind_port")]
 
 
 def written(where: Where) -> str:

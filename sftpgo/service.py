@@ -37,13 +37,14 @@ from sftpgo.errors import ProviderError, SFTPGoError, StartupError
 from sftpgo.health import HealthCheck
 from sftpgo.httpface import HTTPFace
 from sftpgo.interfaces import IDataProvider
-from sftpgo.listening import Addresses, Binding, Ports
+from sftpgo.listening import Addresses, Ports, Where, http_bindings, sftp_bindings
 from sftpgo.log import Log, Logging, LogSettings, start_logging
 from sftpgo.metrics import Metrics
 from sftpgo.passwords import Passwords
 from sftpgo.scans import Progress, Scans
 from sftpgo.signals import Signals
 from sftpgo.ssh import authorized_keys, tcp
+from sftpgo.ssh.entrance import Entrance, Proxies
 from sftpgo.ssh.factory import ServerFactory
 from sftpgo.sshface import SSHFace
 from sftpgo.storage.confined import Home
@@ -222,14 +223,16 @@ class SFTPGoService(MultiService):
         return addresses
 
     async def _listen(self, config: Config, factory: ServerFactory) -> Addresses:
-        sshd, httpd = config.sftpd, config.httpd
-        binding = Binding((sshd.bind_address,), sshd.bind_port, "sftpd.bind_address, sftpd.bind_port")
-        sftp = await self._ports.listen("SFTP", binding, factory, tcp.adopt)
-        if not httpd.bind_port:
-            return Addresses(sftp)
-        site, protocol = await self._http.prepare()
-        binding = Binding((httpd.bind_address,), httpd.bind_port, "httpd.bind_address, httpd.bind_port")
-        return Addresses(sftp, await self._ports.listen(protocol, binding, site))
+        sftp: list[Where] = []
+        for binding in sftp_bindings(config.sftpd):
+            mode = config.sftpd.proxy_protocol if binding.proxy_protocol is None else binding.proxy_protocol
+            entrance = Entrance(factory, mode, Proxies(config.sftpd.proxy_allowed))
+            sftp += await self._ports.listen("SFTP", binding, entrance, tcp.adopt)
+        http: list[Where] = []
+        for binding in http_bindings(config.httpd):
+            site, protocol = await self._http.prepare(binding.addresses)
+            http += await self._ports.listen(protocol, binding, site)
+        return Addresses(tuple(sftp), tuple(http))
 
     def _announce(self, addresses: Addresses) -> None:
         if self._welcome is None or self._factory is None:

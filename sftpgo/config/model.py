@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 import attrs
 
 from sftpgo.config import rules
+from sftpgo.config.bindings import ADDRESSES, PROXY_PROTOCOL, Binding, BindingRule, needs_proxies
 from sftpgo.config.keys import key
 from sftpgo.config.problems import Unfit, describe
 from sftpgo.config.rules import Boolean, Integer, ListOf, choice
@@ -105,7 +106,14 @@ class SFTPD:
     """The SSH server."""
 
     bind_port: int = key(2022, rules.PORT, "TCP port of the SSH server; 0: any free port.")
-    bind_address: str = key("", rules.ADDRESS, "Address to listen on; empty: all.")
+    bind_address: str | tuple[str, ...] = key("", ADDRESSES, "Address to listen on, or a list of them; empty: all.")
+    bindings: tuple[Binding, ...] = key(
+        (), ListOf(BindingRule()), "Addresses and ports to listen on, in place of the two keys above; empty: those."
+    )
+    proxy_protocol: int = key(
+        0, PROXY_PROTOCOL, "PROXY headers from the addresses of proxy_allowed: 0 none, 1 allowed, 2 required."
+    )
+    proxy_allowed: tuple[str, ...] = key((), ListOf(rules.NETWORK), "Proxies whose PROXY headers are believed.")
     idle_timeout: int = key(15, Integer(), "Minutes after which an idle connection is closed; 0: never.")
     max_auth_tries: int = key(
         0, Integer(-rules.LARGEST - 1), "Failed logins a connection may make; 0: 6, negative: no limit."
@@ -137,6 +145,12 @@ class SFTPD:
     )
     fsync_uploads: bool = key(False, Boolean(), "true: an upload is answered as done when it is on the disk.")
     upload_digest: bool = key(False, Boolean(), "true: the log line of an upload holds its SHA-256.")
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse to wait for headers that nobody would be believed for."""
+        if needs_proxies(self.proxy_protocol, self.bindings) and not self.proxy_allowed:
+            text = "expected the addresses of the proxies, because proxy_protocol is not 0; found an empty list"
+            raise Unfit([(".proxy_allowed", text)])
 
     @property
     def umask_value(self) -> int:
@@ -190,7 +204,9 @@ class HTTPD:
     """The HTTP server: REST, web administration, metrics."""
 
     bind_port: int = key(8080, rules.PORT, "TCP port of the HTTP server; 0: no HTTP server.")
-    bind_address: str = key("127.0.0.1", rules.ADDRESS, "Address to listen on; empty: all.")
+    bind_address: str | tuple[str, ...] = key(
+        "127.0.0.1", ADDRESSES, "Address to listen on, or a list of them; empty: all."
+    )
     templates_path: str = key("templates", rules.PATH, "Directory of the pages' templates.")
     static_files_path: str = key("static", rules.PATH, "Directory of the pages' static files.")
     backups_path: str = key("backups", rules.PATH, "Directory that dumps of the users are written to.")

@@ -221,7 +221,8 @@ def _is_network(text: str) -> bool:
     return "%" not in text
 
 
-def _without_brackets(text: str) -> str:
+def without_brackets(text: str) -> str:
+    """An IPv6 address as it is; others stay as they are."""
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
@@ -230,7 +231,7 @@ def _empty_if_blank(text: str) -> str:
 
 
 PORT: Final = Integer(0, 65535)
-ADDRESS: Final = Text("an IP address, a host name or an empty text", _is_address, _without_brackets)
+ADDRESS: Final = Text("an IP address, a host name or an empty text", _is_address, without_brackets)
 HOST: Final = Text("a host name or an IP address, IPv6 in brackets, without a port", _is_host, str.lower)
 NETWORK: Final = Text("an IP address or a network as 10.0.0.0/8", _is_network)
 URL: Final = Text("an http or https URL or an empty text", _is_url)

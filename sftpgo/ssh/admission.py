@@ -25,10 +25,13 @@ class Limits:
 
 
 class Admission:
-    """The strangers of one server."""
+    """The strangers of one server.
+
+    @ivar limits: how many; others may be set, which hold for who comes then.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._by_address: Counter[str] = Counter()
         self._inside: dict[Ticket, None] = {}
 
@@ -37,15 +40,17 @@ class Admission:
         """How many are in."""
         return len(self._inside)
 
-    def enter(self, address: str, cut: Callable[[], object]) -> Ticket | None:
+    def enter(self, address: str, cut: Callable[[], object], *, alike: bool = True) -> Ticket | None:
         """Let a connection in, and count it until its L{Ticket.leave}; C{None} to refuse it.
 
         @param cut: ends the connection at once, should its place be needed.
+        @param alike: all who come from this address are one and the same; if not, only their total is limited, and
+            nobody is refused.
         """
         # Looking at a counter makes no entry: refused addresses cost nothing.
-        if self._by_address[address] >= self._limits.each:
+        if alike and self._by_address[address] >= self.limits.each:
             return None
-        if len(self._inside) >= self._limits.total:
+        while len(self._inside) >= self.limits.total:
             self._make_room()
         ticket = Ticket(self, address, cut)
         self._inside[ticket] = None

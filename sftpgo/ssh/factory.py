@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import evolve
+from twisted.conch.ssh.address import SSHTransportAddress
 from twisted.conch.ssh.factory import SSHFactory
 from twisted.conch.ssh.keys import Key
 from twisted.cred.portal import Portal
@@ -30,22 +32,28 @@ class CountedTransport(ServerTransport):
 
     @ivar userauth: the one authentication service of this connection, however often the client asks for it.
     @ivar reason: why we ended it, for the log.
+    @ivar peer: who is at the other end, which a proxy in between may have told; None for whom the socket names.
     """
 
     factory: Any
     userauth: Any = None
     reason = ""
+    peer: Any = None
     _ticket: Ticket | None = None
 
     def connectionMade(self) -> None:
         """Enter, if there is room for one more stranger."""
-        self._ticket = self.factory.admission.enter(_address_of(self.transport), self.abort)
+        self._ticket = self.factory.admission.enter(str(getattr(self.getPeer().address, "host", "")), self.abort)
         if self._ticket is None:
             self.connected = 0
             self.transport.abortConnection()
             return
         self.factory.transports.add(self)
         super().connectionMade()
+
+    def getPeer(self) -> SSHTransportAddress:
+        """Who is at the other end."""
+        return SSHTransportAddress(self.transport.getPeer() if self.peer is None else self.peer)
 
     def setService(self, service: Any) -> None:
         """Leave the strangers with the login."""
@@ -115,6 +123,24 @@ class ServerFactory(SSHFactory):
         """One connection (L{SSHFactory.buildProtocol} adds the factory)."""
         return CountedTransport(self.settings, self.clock)
 
+    def buildProtocol(self, addr: Any) -> CountedTransport:
+        """One connection of a client at C{addr}."""
+        made: Any = super().buildProtocol(addr)
+        made.peer = addr
+        return made  # type: ignore[no-any-return]  # what `protocol` makes
+
+    def succeed(self, before: ServerFactory) -> None:
+        """Take the place of another one for new connections; those of both are counted together."""
+        limits = self.admission.limits
+        self.admission, self.transports = before.admission, before.transports
+        self.admission.limits = limits
+        self.settings = evolve(
+            self.settings,
+            buffers=before.settings.buffers,
+            turns=before.settings.turns,
+            run_slow=before.settings.run_slow,
+        )
+
     def getService(self, transport: Any, service: bytes) -> Any:
         """The service asked for: authentication before the login, the connection after it."""
         if hasattr(transport, "avatar"):
@@ -124,7 +150,3 @@ class ServerFactory(SSHFactory):
         if transport.userauth is None:
             transport.userauth = self.services[service]()
         return lambda: transport.userauth
-
-
-def _address_of(transport: Any) -> str:
-    return str(getattr(transport.getPeer(), "host", ""))

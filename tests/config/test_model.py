@@ -86,7 +86,8 @@ class RecordTests(SynchronousTestCase):
             (lambda: SFTPD(bind_port=65536), "bind_port: expected an integer from 0 to 65535, found the integer 65536"),
             (lambda: SFTPD(bind_port=True), "bind_port: expected an integer from 0 to 65535, found the boolean true"),
             (lambda: HTTPD(bind_address="[::1]"),
-             "bind_address: expected an IP address, a host name or an empty text, in its normal form"),
+             "bind_address: expected an IP address, a host name or an empty text, or a list of such, "
+             "in its normal form"),
             (lambda: SFTPD(macs=["a"]), "macs: expected a list, each item the name of an SSH algorithm "
              "(RFC 4251, section 6), in its normal form"),
             (lambda: TransferActions(execute_on=("add",)), "execute_on: [0]: expected one of download, upload, "

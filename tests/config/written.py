@@ -8,6 +8,7 @@ import javaproperties
 from hypothesis import strategies as st
 
 from sftpgo.config import rules
+from sftpgo.config.bindings import BindingRule, OneOrMore
 from sftpgo.config.formats import MODULES
 from sftpgo.config.keys import walk
 from sftpgo.config.model import Config
@@ -55,26 +56,34 @@ _TEXTS = {
 }
 
 
+_HOSTS = st.sampled_from(["", "127.0.0.1", "2001:db8::1", "localhost"])
+_BINDINGS = st.builds(lambda address, port: {"address": address, "port": port}, _HOSTS, st.integers(0, 65535))
+
+
 def values(rule: rules.Rule[object]) -> st.SearchStrategy[object]:
     """Values that a rule accepts, in the form that a file of types holds them."""
     match rule:
-        case Boolean():
-            return st.booleans()
-        case Integer():
-            return st.integers(rule.low, rule.high)
+        case Boolean() | Integer():
+            return st.booleans() if isinstance(rule, Boolean) else st.integers(rule.low, rule.high)
+        case OneOrMore():
+            return values(rule.item) | st.lists(values(rule.item), min_size=2, max_size=3)
         case ListOf():
             return st.lists(values(rule.item), max_size=3)
         case Text() if rule in _TEXTS:
             return _TEXTS[rule]
         case Text():
             return st.sampled_from(rule.expected.removeprefix("one of ").split(", "))
-    return _names.map(lambda path: {"private_key": path})
+    return _BINDINGS if isinstance(rule, BindingRule) else _names.map(lambda path: {"private_key": path})
 
 
 def settings() -> st.SearchStrategy[dict[str, object]]:
-    """Settings by dotted name; a file store always has its file."""
-    optional = {name: values(key.rule) for name, key in KEYS.items() if name != "data_provider.name"}
-    return st.fixed_dictionaries({"data_provider.name": _names}, optional=optional)
+    """Settings by dotted name; a file store always has its file, and PROXY headers have somebody to send them."""
+    needed = {
+        "data_provider.name": _names,
+        "sftpd.proxy_allowed": st.lists(values(rules.NETWORK), min_size=1, max_size=3),
+    }
+    optional = {name: values(key.rule) for name, key in KEYS.items() if name not in needed}
+    return st.fixed_dictionaries(needed, optional=optional)
 
 
 def nested(given: dict[str, object]) -> dict[str, dict[str, object]]:
@@ -96,8 +105,10 @@ def text_of(value: object) -> str:
             return str(value).lower()
         case list():
             return ", ".join(text_of(item) for item in value)
-        case dict():
-            return value["private_key"]
+        case {"private_key": path}:
+            return path
+        case {"address": address, "port": port}:
+            return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     return str(value)
 
 
