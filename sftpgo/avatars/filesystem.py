@@ -1,8 +1,8 @@
 """Each thing a user may ask of the files, once: is it permitted on the canonical path, then do it, then tell it.
 
-SFTP, and later SCP and commands, all enter here.  Paths are C{bytes} as the client sent them; they are cleaned as text
-first, then links are followed inside the home, and what a rule says is looked up on where they lead.  The system call
-then runs on that very place, by descriptor and bare name, so that nothing can be swapped in between.
+SFTP, SCP and commands all enter here.  Paths are C{bytes} as the client sent them; L{Places} says where they lead and
+whether the user may go there.  The system call then runs on that very place, by descriptor and bare name, so that
+nothing can be swapped in between.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -21,10 +20,10 @@ from sftpgo.avatars.bandwidth import UNLIMITED, Bandwidth
 from sftpgo.avatars.journal import Journal
 from sftpgo.avatars.opening import Asked, Opener
 from sftpgo.avatars.ownership import Ownership
+from sftpgo.avatars.places import Places
 from sftpgo.avatars.space import space_for
 from sftpgo.avatars.transfer import FileHooks, OpenFile, RunInThread
 from sftpgo.avatars.upload import Upload, UploadSettings
-from sftpgo.avatars.wirepaths import canonical
 from sftpgo.domain import paths
 from sftpgo.domain.connection import DOWNLOAD
 from sftpgo.domain.permissions import AccessRules, Permission
@@ -36,7 +35,6 @@ from sftpgo.storage.listing import DirectoryReader
 from sftpgo.storage.location import Location
 from sftpgo.storage.rename import link, rename
 from sftpgo.storage.sweep import remove_stale_only
-from sftpgo.storage.upload import has_temporary
 from sftpgo.storage.visible import VisibleReader
 
 _MODE_BITS = 0o777
@@ -58,6 +56,7 @@ class UserFilesystem:
 
     @ivar clock: seconds since the epoch.
     @ivar setstat_ignored: answer OK to changes of mode, owner and times without making them (C{setstat_mode: 1}).
+    @ivar places: where paths lead, and what is permitted there.
     @ivar account: counts what is used, and knows what may be.
     @ivar bandwidth: limits what moves.
     @ivar life: shared by all copies of this that serve the same session.
@@ -74,19 +73,21 @@ class UserFilesystem:
     account: Account = attrs.field(factory=Account)
     bandwidth: Bandwidth = UNLIMITED
     life: SessionLife = attrs.field(factory=SessionLife)
+    places: Places = attrs.field(init=False)
     _opener: Opener = attrs.field(init=False)
     _ownership: Ownership = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Put together what opens uploads."""
+        self.places = Places(self.home, self.rules)
         self._ownership = Ownership.of(self.user, self.journal.warn)
         self._opener = Opener(
             self.uploads,
             self.account,
             self.journal,
             self.run_in_thread,
-            allowed=self._allows,
-            require=self._require,
+            allowed=self.places.allows,
+            require=self.places.require,
             own=self._ownership.file,
             gone=lambda: self.life.over,
         )
@@ -103,30 +104,30 @@ class UserFilesystem:
 
     def stat(self, path: bytes, *, follow: bool) -> os.stat_result:
         """The status of what C{path} names; a link itself unless C{follow}."""
-        with self._at(path, Permission.LIST, follow=follow) as place:
+        with self.places.at(path, Permission.LIST, follow=follow) as place:
             return place.stat()
 
     def open_directory(self, path: bytes) -> DirectoryReader:
         """A streaming reader of a directory."""
-        with self._located(path, follow=True, needed=Permission.LIST, itself=True) as place:
-            self._require(place.path, Permission.LIST)
+        with self.places.located(path, follow=True, needed=Permission.LIST, itself=True) as place:
+            self.places.require(place.path, Permission.LIST)
             return VisibleReader.open(place)
 
     def readlink(self, path: bytes) -> bytes:
         """What a link says, as a client may see it."""
-        with self._at(path, Permission.LIST, follow=False) as place:
+        with self.places.at(path, Permission.LIST, follow=False) as place:
             return self._virtual(place.readlink())
 
     def space(self, path: bytes) -> StatVFS:
         """The file system of C{path}, as far as the quota lets the user see it."""
-        with self._at(path, Permission.LIST, follow=True) as place:
+        with self.places.at(path, Permission.LIST, follow=True) as place:
             return space_for(self.account, place.statvfs())
 
     # Files.
 
     def open_for_reading(self, path: bytes) -> OpenFile:
         """Open a file to download it."""
-        with self._at(path, Permission.DOWNLOAD, follow=True) as place:
+        with self.places.at(path, Permission.DOWNLOAD, follow=True) as place:
             descriptor = place.open(os.O_RDONLY)
             virtual = paths.from_wire(place.path)
             return OpenFile(
@@ -148,9 +149,9 @@ class UserFilesystem:
 
         @raise sftpgo.errors.QuotaExceeded: when a limit is reached already.
         """
-        with self._located(path, follow=not exclusive, needed=Permission.UPLOAD) as place:
+        with self.places.located(path, follow=not exclusive, needed=Permission.UPLOAD) as place:
             if read:
-                self._require(place.directory, Permission.DOWNLOAD)
+                self.places.require(place.directory, Permission.DOWNLOAD)
             upload = self._opener.open(place, Asked(read, append, truncate, exclusive))
             virtual, real = paths.from_wire(place.path), self._real(place)
         if isinstance(upload, Deferred):
@@ -187,7 +188,7 @@ class UserFilesystem:
 
     def remove(self, path: bytes) -> None:
         """Remove a file or a link, never a directory."""
-        with self._at(path, Permission.DELETE, follow=False) as place:
+        with self.places.at(path, Permission.DELETE, follow=False) as place:
             status = place.stat()
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "Is a directory")
@@ -198,14 +199,14 @@ class UserFilesystem:
 
     def remove_directory(self, path: bytes) -> None:
         """Remove an empty directory, never the home itself."""
-        with self._at(path, Permission.DELETE, follow=False) as place:
+        with self.places.at(path, Permission.DELETE, follow=False) as place:
             self._refuse_root(place)
             _without_stale(place, place.rmdir)
             self.journal.command("Rmdir", self._real(place))
 
     def make_directory(self, path: bytes) -> None:
         """Make one directory."""
-        with self._at(path, Permission.CREATE_DIRS, follow=False) as place:
+        with self.places.at(path, Permission.CREATE_DIRS, follow=False) as place:
             if place.is_root:
                 raise FileExistsError(errno.EEXIST, "File exists")
             place.mkdir(0o777)
@@ -215,8 +216,8 @@ class UserFilesystem:
     def rename(self, source: bytes, target: bytes) -> None:
         """Rename; what stands at the target is replaced in one step, which needs the permission to overwrite."""
         with (
-            self._at(source, Permission.RENAME, follow=False) as old,
-            self._at(target, Permission.RENAME, follow=False) as new,
+            self.places.at(source, Permission.RENAME, follow=False) as old,
+            self.places.at(target, Permission.RENAME, follow=False) as new,
         ):
             self._refuse_root(old)
             self._refuse_root(new)
@@ -237,7 +238,7 @@ class UserFilesystem:
             status = place.stat()
         except FileNotFoundError:
             return None
-        self._require(place.directory, Permission.OVERWRITE)
+        self.places.require(place.directory, Permission.OVERWRITE)
         return status
 
     def _refuse_own_rules(self, *places: Location) -> None:
@@ -249,7 +250,7 @@ class UserFilesystem:
 
     def symlink(self, target: bytes, path: bytes) -> None:
         """Make a link.  C{target} is stored as given; an absolute one starts at the home."""
-        with self._at(path, Permission.CREATE_SYMLINKS, follow=False) as place:
+        with self.places.at(path, Permission.CREATE_SYMLINKS, follow=False) as place:
             self._refuse_root(place)
             self._judge_target(target, place)
             place.symlink(target)
@@ -261,14 +262,14 @@ class UserFilesystem:
         if not target or b"\0" in target:
             raise OSError(errno.EINVAL, "Invalid argument")
         leads_to = os.path.join(place.directory, target)
-        with self._located(leads_to, follow=True, needed=Permission.CREATE_SYMLINKS, missing=True) as end:
-            self._require(end.directory, Permission.CREATE_SYMLINKS)
+        with self.places.located(leads_to, follow=True, needed=Permission.CREATE_SYMLINKS, missing=True) as end:
+            self.places.require(end.directory, Permission.CREATE_SYMLINKS)
 
     def hard_link(self, source: bytes, target: bytes) -> None:
         """Give a file a second name, where that grants nothing that its first place does not."""
         with (
-            self._located(source, follow=False, needed=Permission.CREATE_SYMLINKS) as old,
-            self._at(target, Permission.CREATE_SYMLINKS, Permission.UPLOAD, follow=False) as new,
+            self.places.located(source, follow=False, needed=Permission.CREATE_SYMLINKS) as old,
+            self.places.at(target, Permission.CREATE_SYMLINKS, Permission.UPLOAD, follow=False) as new,
         ):
             there, here = self.rules.granted(_text(old.directory)), self.rules.granted(_text(new.directory))
             if Permission.ANY not in there and not here <= there:
@@ -281,7 +282,7 @@ class UserFilesystem:
     def change(self, path: bytes, attributes: Attributes, *, follow: bool = True) -> None:
         """Set size, mode, owner and times, all that are named in one request; nothing is done unless all may be."""
         wanted = self._wanted(attributes)
-        with self._located(path, follow=follow, needed=None) as place:
+        with self.places.located(path, follow=follow, needed=None) as place:
             status = place.stat()
             is_directory = stat.S_ISDIR(status.st_mode)
             self._may_change(place.directory if is_directory else place.path, place.directory, wanted)
@@ -331,66 +332,16 @@ class UserFilesystem:
     def _may_change(self, directory: bytes, parent: bytes, wanted: Attributes) -> None:
         """Which permission each attribute needs; a new size is an overwrite."""
         if "size" in wanted:
-            self._require(parent, Permission.OVERWRITE)
+            self.places.require(parent, Permission.OVERWRITE)
         if "permissions" in wanted:
-            self._require(directory, Permission.CHMOD)
+            self.places.require(directory, Permission.CHMOD)
         if "uid" in wanted:
-            self._require(directory, Permission.CHOWN)
+            self.places.require(directory, Permission.CHOWN)
         if "atime" in wanted:
-            self._require(directory, Permission.CHTIMES)
+            self.places.require(directory, Permission.CHTIMES)
 
     def _space_of(self, descriptor: int) -> StatVFS:
         return space_for(self.account, os.fstatvfs(descriptor))
-
-    # Places and permissions.
-
-    @contextmanager
-    def _at(self, path: bytes, *needed: Permission, follow: bool) -> Iterator[Location]:
-        """The place of C{path}, where the user has what is needed on its directory."""
-        with self._located(path, follow=follow, needed=needed[0]) as place:
-            for permission in needed:
-                self._require(place.directory, permission)
-            yield place
-
-    @contextmanager
-    def _located(
-        self,
-        path: bytes,
-        *,
-        follow: bool,
-        needed: Permission | None,
-        itself: bool = False,
-        missing: bool = False,
-    ) -> Iterator[Location]:
-        """The place of C{path}.
-
-        Where there is none, somebody without the permission C{needed} on the path as typed learns no more than that
-        (C{itself}: on the path, not on its parent).  With C{missing}, a path whose directory is not there yields the
-        place where the first missing name would be.
-        """
-        clean = canonical(path)
-        try:
-            place = self.home.locate(clean, follow=follow)
-        except OSError as error:
-            directory = clean if itself else os.path.dirname(clean)
-            if needed is not None:
-                self._require(directory, needed)
-            if not missing or error.errno not in (errno.ENOENT, errno.ENOTDIR) or clean == b"/":
-                raise
-            with self._located(directory, follow=True, needed=needed, missing=True) as above:
-                yield above
-            return
-        with place:
-            if has_temporary(place.path):
-                raise PermissionDenied  # an upload's own file, whether there is one of this name or not
-            yield place
-
-    def _allows(self, directory: bytes, permission: Permission) -> bool:
-        return self.rules.allows(_text(directory), permission)
-
-    def _require(self, directory: bytes, permission: Permission) -> None:
-        if not self._allows(directory, permission):
-            raise PermissionDenied
 
     def _refuse_root(self, place: Location) -> None:
         if place.is_root:

@@ -68,7 +68,7 @@ class Opener:
         @raise QuotaExceeded: when a limit is reached already.
         """
         while True:
-            existing = _status(place)
+            existing = place.found()
             if existing is not None:
                 self.require(place.directory, Permission.OVERWRITE)
                 if asked.exclusive:
@@ -217,10 +217,3 @@ class Opener:
                 self.abandon(upload)
                 raise
         return upload
-
-
-def _status(place: Location) -> os.stat_result | None:
-    try:
-        return place.stat()
-    except FileNotFoundError:
-        return None

@@ -5,6 +5,7 @@ The one place where what the domain refuses becomes an SFTP status.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sftpgo.avatars.filesystem import UserFilesystem
+from sftpgo.avatars.glances import Glances
 from sftpgo.avatars.transfer import OpenFile
 from sftpgo.avatars.wirepaths import canonical
 from sftpgo.errors import PermissionDenied, QuotaExceeded
@@ -23,10 +25,10 @@ from sftpgo.ssh.interfaces import (
     Attributes,
     IDirectoryReader,
     IExtendedSFTPServer,
-    NameEntry,
+    IGlances,
     StatVFS,
 )
-from sftpgo.ssh.listing import attributes_of, entry_of
+from sftpgo.ssh.listing import attributes_of, packed_entry
 from sftpgo.storage.listing import DirectoryReader
 
 _WRITING = codec.OPEN_WRITE | codec.OPEN_APPEND | codec.OPEN_CREAT | codec.OPEN_TRUNC
@@ -43,7 +45,7 @@ def _statuses() -> Iterator[None]:
         raise SFTPError(codec.FAILURE, str(error)) from error
 
 
-@implementer(IExtendedSFTPServer)
+@implementer(IExtendedSFTPServer, IGlances)
 class UserSFTPServer:
     """What one SFTP session of a user may do.
 
@@ -56,6 +58,8 @@ class UserSFTPServer:
         self._files = files
         self._touched = touched
         self._ended = False
+        self._glances = Glances(files.places, touched)
+        self.forget = self._glances.forget
 
     def end(self) -> None:
         """The channel is gone: what is still being opened for it is given up."""
@@ -125,6 +129,10 @@ class UserSFTPServer:
         with self._request():
             return attributes_of(self._files.stat(path, follow=followLinks))
 
+    def glance(self, path: bytes, follow: bool) -> os.stat_result | None:
+        """STAT and LSTAT of many files in one go; None when this one takes more than a glance."""
+        return self._glances.status(path, follow)
+
     def setAttrs(self, path: bytes, attrs: Attributes) -> None:
         """SETSTAT."""
         with self._request():
@@ -190,16 +198,16 @@ class Directory:
         self._reading = False
         self._closed = False
 
-    def readEntries(self, limit: int) -> Deferred[list[NameEntry]]:
+    def readPacked(self, limit: int) -> Deferred[list[bytes]]:
         """Up to C{limit} more entries; none at the end."""
         self._reading = True
         read = self._files.run_in_thread(self._read, limit, self._files.clock())
         return read.addBoth(self._done)
 
-    def _read(self, limit: int, now: float) -> list[NameEntry]:
-        return [entry_of(name, status, now) for name, status in self._reader.next_chunk(limit)]
+    def _read(self, limit: int, now: float) -> list[bytes]:
+        return [packed_entry(name, status, now) for name, status in self._reader.next_chunk(limit)]
 
-    def _done(self, result: list[NameEntry] | Failure) -> list[NameEntry] | Failure:
+    def _done(self, result: list[bytes] | Failure) -> list[bytes] | Failure:
         self._reading = False
         if self._closed:
             self._reader.close()

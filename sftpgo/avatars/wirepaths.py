@@ -13,6 +13,11 @@ def canonical(path: bytes) -> bytes:
 
     @raise OSError: EINVAL for one that no file can have.
     """
+    if path[:1] != b"/":
+        path = b"/" + path
+    # Nearly all are clean as they come; a name that starts with a dot is looked at more closely.
+    if b"/." not in path and b"//" not in path and b"\0" not in path and (path[-1] != 47 or len(path) == 1):
+        return path
     try:
         return paths.to_wire(paths.canonical(paths.from_wire(path)))
     except ValueError as error:

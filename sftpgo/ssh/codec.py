@@ -5,9 +5,8 @@ Pure: no sockets, no files.  Whoever reads gets L{Malformed} when the bytes end 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import itemgetter
-from struct import Struct, error
+from collections.abc import Iterable, Sequence
+from struct import Struct
 
 from sftpgo.ssh.interfaces import Attributes, NameEntry, StatVFS
 
@@ -24,6 +23,8 @@ OP_UNSUPPORTED = 8
 # Attribute flags (section 5).
 ATTR_SIZE, ATTR_UIDGID, ATTR_PERMISSIONS, ATTR_ACMODTIME = 1, 2, 4, 8
 ATTR_EXTENDED = 0x80000000
+#: What a stat tells.
+ATTR_ALL = ATTR_SIZE | ATTR_UIDGID | ATTR_PERMISSIONS | ATTR_ACMODTIME
 
 # Open flags (section 6.3).
 OPEN_READ, OPEN_WRITE, OPEN_APPEND, OPEN_CREAT, OPEN_TRUNC, OPEN_EXCL = 1, 2, 4, 8, 16, 32
@@ -34,13 +35,6 @@ _HEADER = Struct(">LBL")
 _STATVFS = Struct(">11Q")
 _MAX_U32 = 0xFFFFFFFF
 _MAX_U64 = 0xFFFFFFFFFFFFFFFF
-_pack_u32 = _U32.pack
-
-#: What a stat tells, all of it: nearly every ATTRS we send.
-_ALL_FIELDS = ("size", "uid", "gid", "permissions", "atime", "mtime")
-_ALL_FLAGS = ATTR_SIZE | ATTR_UIDGID | ATTR_PERMISSIONS | ATTR_ACMODTIME
-_get_all = itemgetter(*_ALL_FIELDS)
-_pack_all = Struct(">LQLLLLL").pack
 
 
 class Malformed(ValueError):
@@ -119,11 +113,6 @@ def string(data: bytes) -> bytes:
 
 def attributes(attrs: Attributes) -> bytes:
     """ATTRS (section 5).  Numbers beyond the field are clamped: one odd file must not break a listing."""
-    if len(attrs) == len(_ALL_FIELDS):
-        try:
-            return _pack_all(_ALL_FLAGS, *_get_all(attrs))
-        except (KeyError, error):  # another field, or a number beyond its own: the long way
-            pass
     flags = 0
     fields = b""
     if "size" in attrs:
@@ -153,10 +142,13 @@ def status(request_id: int, code: int, message: bytes) -> bytes:
 
 def names(request_id: int, entries: Iterable[NameEntry]) -> bytes:
     """SSH_FXP_NAME (section 7)."""
-    packed: list[bytes] = []
-    for name, longname, attrs in entries:
-        packed += (_pack_u32(len(name)), name, _pack_u32(len(longname)), longname, attributes(attrs))
-    return reply(NAME, request_id, _pack_u32(len(packed) // 5) + b"".join(packed))
+    packed = [string(name) + string(longname) + attributes(attrs) for name, longname, attrs in entries]
+    return packed_names(request_id, packed)
+
+
+def packed_names(request_id: int, entries: Sequence[bytes]) -> bytes:
+    """The same of entries that are packed already."""
+    return reply(NAME, request_id, _U32.pack(len(entries)) + b"".join(entries))
 
 
 def version(number: int, extensions: Iterable[tuple[bytes, bytes]]) -> bytes:

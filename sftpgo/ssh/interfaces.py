@@ -71,11 +71,24 @@ class IExtendedSFTPFile(ISFTPFile):
         """Tell a L{StatVFS} of the file system that holds this file (C{fstatvfs@openssh.com})."""
 
 
+class IGlances(Interface):
+    """An C{ISFTPServer} that can tell the statuses of many files at once, when they are asked for in one go."""
+
+    def glance(path: bytes, follow: bool) -> Any:
+        """What C{os.stat} tells of a path, or of a link itself unless C{follow}; None to ask C{getAttrs} instead.
+
+        What was found out about directories may be remembered until L{forget}.
+        """
+
+    def forget() -> None:
+        """The go is over: called before any other request is served, and before more requests are received."""
+
+
 class IDirectoryReader(Interface):
     """An open directory that streams, in place of the iterator Conch expects of C{openDirectory}."""
 
-    def readEntries(limit: int) -> Any:
-        """Up to C{limit} more L{NameEntry}s as a list; an empty one at the end."""
+    def readPacked(limit: int) -> Any:
+        """Up to C{limit} more entries, each by L{sftpgo.ssh.listing.packed_entry}; an empty list at the end."""
 
     def close() -> Any:
         """Let go of the directory."""

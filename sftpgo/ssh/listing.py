@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import time
 from functools import lru_cache
 
-from sftpgo.ssh.interfaces import Attributes, NameEntry
+from sftpgo.ssh import codec
+from sftpgo.ssh.interfaces import Attributes
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HALF_A_YEAR = 182 * 86400
+
+_pack_u32 = struct.Struct(">L").pack
+_pack_attributes = struct.Struct(">LQLLLLL").pack
 
 
 def attributes_of(status: os.stat_result) -> Attributes:
@@ -25,9 +30,19 @@ def attributes_of(status: os.stat_result) -> Attributes:
     }
 
 
-def entry_of(name: bytes, status: os.stat_result, now: float) -> NameEntry:
-    """One entry of a listing."""
-    return NameEntry(name, longname(name, status, now), attributes_of(status))
+def packed_attributes(status: os.stat_result) -> bytes:
+    """The same as bytes: ATTRS (section 5)."""
+    mode, _, _, _, uid, gid, size, atime, mtime, _ = status
+    try:
+        return _pack_attributes(codec.ATTR_ALL, size, uid, gid, mode, atime, mtime)
+    except struct.error:  # a number beyond its field
+        return codec.attributes(attributes_of(status))
+
+
+def packed_entry(name: bytes, status: os.stat_result, now: float) -> bytes:
+    """One entry of SSH_FXP_NAME (section 7): the name, what C{ls -l} would print, and the attributes."""
+    line = longname(name, status, now)
+    return b"".join((_pack_u32(len(name)), name, _pack_u32(len(line)), line, packed_attributes(status)))
 
 
 def longname(name: bytes, status: os.stat_result, now: float) -> bytes:

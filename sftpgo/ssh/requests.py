@@ -43,13 +43,14 @@ class _OpenDirectory:
     source: Any
     _iterator: Iterator[Any] | None = None
 
-    def read(self) -> Any:
-        """The next entries, or a Deferred of them."""
+    def read(self, request_id: int) -> Reply:
+        """The reply with the next entries."""
         if IDirectoryReader.providedBy(self.source):
-            return self.source.readEntries(ENTRIES_PER_READDIR)
+            return _then(self.source.readPacked(ENTRIES_PER_READDIR), lambda packed: _names(request_id, packed))
         if self._iterator is None:
             self._iterator = iter(self.source)
-        return [NameEntry(*entry) for entry, _ in zip(self._iterator, range(ENTRIES_PER_READDIR), strict=False)]
+        some = [NameEntry(*entry) for entry, _ in zip(self._iterator, range(ENTRIES_PER_READDIR), strict=False)]
+        return codec.names(request_id, some) if some else _names(request_id, [])
 
     def close(self) -> Any:
         """Let go of it."""
@@ -219,12 +220,7 @@ class Requests:
 
     def readdir(self, request_id: int, packet: Reader) -> Reply:
         """READDIR (6.7)."""
-        entries = self._directory(packet.string()).read()
-
-        def names(some: list[NameEntry]) -> bytes:
-            return codec.names(request_id, some) if some else codec.status(request_id, codec.EOF, b"EOF")
-
-        return _then(entries, names)
+        return self._directory(packet.string()).read(request_id)
 
     def realpath(self, request_id: int, packet: Reader) -> Reply:
         """REALPATH (6.11)."""
@@ -337,6 +333,10 @@ def _then(result: Any, convert: Callable[[Any], bytes]) -> Reply:
         converted: Deferred[bytes] = result.addCallback(convert)
         return converted
     return convert(result)
+
+
+def _names(request_id: int, packed: list[bytes]) -> bytes:
+    return codec.packed_names(request_id, packed) if packed else codec.status(request_id, codec.EOF, b"EOF")
 
 
 def _done(request_id: int, result: Any) -> Reply:

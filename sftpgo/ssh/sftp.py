@@ -16,6 +16,7 @@ and the stream's queues.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
@@ -24,6 +25,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sftpgo.ssh import codec
+from sftpgo.ssh.interfaces import IGlances
+from sftpgo.ssh.listing import packed_attributes
 from sftpgo.ssh.requests import MAX_READ, Requests
 from sftpgo.ssh.statuses import refusal
 from sftpgo.ssh.stream import ByteStream
@@ -40,6 +43,7 @@ _LARGEST_OTHER_REPLY = 192 * 1024
 
 _unpack_start = Struct(">LB").unpack_from
 _unpack_head = Struct(">LBL").unpack_from
+_unpack_size = Struct(">L").unpack_from
 #: READ and WRITE alike: length of the handle, a handle of ours, offset, and the size asked for or sent.
 _unpack_transfer = Struct(">LLQL").unpack_from
 _TRANSFER_SIZE = 20
@@ -47,6 +51,13 @@ _pack_data = Struct(">LBLL").pack_into
 _DATA_HEADER = 13
 _pack_status = Struct(">LBLLLL").pack_into
 _STATUS_SIZE = 21
+_pack_head = Struct(">LBL").pack_into
+_ATTRIBUTES_HEADER = 9
+_SMALL_REPLY = 4096
+
+#: Serves the request at the front, of a type, an id and a length.  True when it is served, False when there is no room
+#: for the reply, None when it takes the long way.
+_AtOnce = Callable[[int, int, int], bool | None]
 
 
 class SFTPSession:
@@ -63,6 +74,10 @@ class SFTPSession:
         self._outgoing = stream.outgoing
         self._requests = Requests(files)
         self._handles = self._requests.handles
+        self._glances: Any = IGlances(files, None)
+        self._at_once: dict[int, _AtOnce] = {codec.READ: self._serve_read, codec.WRITE: self._serve_write}
+        if self._glances is not None:
+            self._at_once |= {codec.STAT: self._serve_status, codec.LSTAT: self._serve_status}
         self._side_by_side = 0
         self._octets = 0
         self._alone = False
@@ -72,24 +87,31 @@ class SFTPSession:
 
     def serve(self) -> bool:
         """Serve what is complete and may run now; True when only room for replies is missing."""
+        try:
+            return self._serve()
+        finally:
+            if self._glances is not None:
+                self._glances.forget()
+
+    def _serve(self) -> bool:
         incoming = self._incoming
         while not self._over and not self._alone:
             length = self._complete_packet()
             if not length:
                 break
             _length, kind, request_id = _unpack_head(incoming.data, incoming.head)
-            if kind in (codec.READ, codec.WRITE) and length >= 5 + _TRANSFER_SIZE:
-                fast = self._serve_read if kind == codec.READ else self._serve_write
-                served = fast(request_id, length)
-                if served is not None:
-                    if not served:
-                        return True
-                    continue
-            if not self._may_start(kind, length):
-                return False
-            if not self._outgoing.reserve(_LARGEST_OTHER_REPLY):
+            at_once = self._at_once.get(kind)
+            served = at_once(kind, request_id, length) if at_once is not None else None
+            if served is None:
+                if not self._may_start(kind, length):
+                    return False
+                if self._glances is not None:
+                    self._glances.forget()
+                served = self._outgoing.reserve(_LARGEST_OTHER_REPLY)
+                if served:
+                    self._serve_any(kind, request_id, length)
+            if not served:
                 return True
-            self._serve_any(kind, request_id, length)
         if self._over:
             self._stream.consume(len(incoming))
         elif self._stream.ended and not self._alone and not self._side_by_side:
@@ -100,6 +122,7 @@ class SFTPSession:
     def closed(self) -> None:
         """Let go of every handle; uploads that were not closed are told so."""
         self._over = True
+        self._at_once.clear()
         self._requests.abandon()
 
     # Framing and order.
@@ -141,11 +164,10 @@ class SFTPSession:
 
     # READ and WRITE at once.
 
-    def _serve_read(self, request_id: int, length: int) -> bool | None:
-        """Read straight into the replies.
-
-        @return: True when it is served, False when there is no room for the reply, None when it takes the long way.
-        """
+    def _serve_read(self, _kind: int, request_id: int, length: int) -> bool | None:
+        """Read straight into the replies."""
+        if length < 5 + _TRANSFER_SIZE:
+            return None
         incoming, outgoing = self._incoming, self._outgoing
         size_of_handle, handle, offset, size = _unpack_transfer(incoming.data, incoming.head + 9)
         read_into = getattr(self._handles.get(handle), "readInto", None)
@@ -172,8 +194,10 @@ class SFTPSession:
             outgoing.append(codec.status(request_id, codec.EOF, b"EOF"))
         return True
 
-    def _serve_write(self, request_id: int, length: int) -> bool | None:
-        """Write straight from the requests; the same results as L{_serve_read}."""
+    def _serve_write(self, _kind: int, request_id: int, length: int) -> bool | None:
+        """Write straight from the requests."""
+        if length < 5 + _TRANSFER_SIZE:
+            return None
         incoming, outgoing = self._incoming, self._outgoing
         head = incoming.head
         size_of_handle, handle, offset, size = _unpack_transfer(incoming.data, head + 9)
@@ -193,6 +217,33 @@ class SFTPSession:
             outgoing.tail += _STATUS_SIZE
         self._stream.consume(4 + length)
         self._stream.allowance -= size
+        return True
+
+    # STAT and LSTAT at once.
+
+    def _serve_status(self, kind: int, request_id: int, length: int) -> bool | None:
+        """Answer from what a glance tells."""
+        incoming, outgoing = self._incoming, self._outgoing
+        body = incoming.head + 13
+        size = length - 9
+        if self._side_by_side or size < 0 or _unpack_size(incoming.data, body - 4)[0] != size:
+            return None
+        if not outgoing.reserve(_SMALL_REPLY):
+            return False
+        try:
+            status = self._glances.glance(bytes(incoming.view[body : body + size]), kind == codec.STAT)
+            if status is None:
+                return None
+            attributes = packed_attributes(status)
+        except Exception:
+            outgoing.append(refusal(Failure(), request_id))
+        else:
+            tail = outgoing.tail
+            end = tail + _ATTRIBUTES_HEADER + len(attributes)
+            _pack_head(outgoing.data, tail, 5 + len(attributes), codec.ATTRS, request_id)
+            outgoing.data[tail + _ATTRIBUTES_HEADER : end] = attributes
+            outgoing.tail = end
+        self._stream.consume(4 + length)
         return True
 
     # Everything else.

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from sftpgo.storage.lease import Lease
 from sftpgo.storage.location import Location
@@ -69,6 +70,19 @@ class Home:
         finally:
             self._lease.release()
 
+    def enter(self, path: bytes) -> int:
+        """Open a directory by its canonical path, only to stand in it; good for C{*at} calls.  The caller closes it.
+
+        @raise OSError: ELOOP when one of the names is a link; else as L{locate}.
+        """
+        names = split(path)
+        root = self._lease.acquire()
+        try:
+            place, _, _ = self._resolver.resolve(root, names, LINK_LIMIT)
+            return place
+        finally:
+            self._lease.release()
+
     def open_directory(self, names: list[bytes]) -> int:
         """Open a directory for reading by the names of its canonical path, of any length; the caller closes it.
 
@@ -94,18 +108,23 @@ class Home:
                 continue
             last = names[-1]
             place, directory, links = self._resolver.resolve(root, names[:-1], links)
-            target = _target_or_close(place, last) if follow else None
+            location = Location(place, last, join(directory))
+            target = _target_or_close(location) if follow else None
             if target is None:
-                return Location(place, last, join(directory))
-            os.close(place)
+                return location
+            location.close()
             links = count_link(links, last)
             names = expand(directory, target)
         return Location(os.dup(root), b".", b"/")
 
 
-def _target_or_close(place: int, name: bytes) -> bytes | None:
+def _target_or_close(location: Location) -> bytes | None:
+    """What the link there says, or None when it is no link."""
     try:
-        return link_target(place, name)
+        found = location.find()
+        if found is None or not stat.S_ISLNK(found.st_mode):
+            return None
+        return link_target(location.dir_fd, location.name)
     except BaseException:
-        os.close(place)
+        location.close()
         raise

@@ -33,12 +33,14 @@ class Location:
     @ivar directory: canonical virtual path of the directory, no link in it.
     """
 
-    __slots__ = ("dir_fd", "directory", "name")
+    __slots__ = ("_found", "_is_found", "dir_fd", "directory", "name")
 
     def __init__(self, dir_fd: int, name: bytes, directory: bytes) -> None:
         self.dir_fd = dir_fd
         self.name = name
         self.directory = directory
+        self._found: os.stat_result | None = None
+        self._is_found = False
 
     def __enter__(self) -> Location:
         return self
@@ -79,6 +81,22 @@ class Location:
     def stat(self) -> os.stat_result:
         """What is there; a link is described itself (lstat)."""
         return os.stat(self.name, dir_fd=self.dir_fd, follow_symlinks=False)
+
+    def find(self) -> os.stat_result | None:
+        """Look whether there is anything, and remember it for the next L{found}."""
+        try:
+            self._found = os.stat(self.name, dir_fd=self.dir_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            self._found = None
+        self._is_found = True
+        return self._found
+
+    def found(self) -> os.stat_result | None:
+        """What L{find} found a moment ago, or what is there now; a second time it is always looked up anew."""
+        if not self._is_found:
+            self.find()
+        self._is_found = False
+        return self._found
 
     def open(self, flags: int, mode: int = 0o666) -> int:
         """Open a regular file and return its descriptor, which the caller closes.
@@ -166,13 +184,11 @@ class Location:
 
     def _expect_file(self, flags: int) -> None:
         # The open itself would be safe; but it would let go a writer that waits at a FIFO, or rewind a tape.
-        try:
-            mode = self.stat().st_mode
-        except FileNotFoundError:
-            if not flags & os.O_CREAT:
-                raise
-        else:
-            _require_regular(mode, self.name)
+        found = self.found()
+        if found is not None:
+            _require_regular(found.st_mode, self.name)
+        elif not flags & os.O_CREAT:
+            raise failure(errno.ENOENT, self.name)
 
 
 def _require_regular(mode: int, name: bytes) -> None:

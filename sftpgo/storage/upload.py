@@ -33,12 +33,12 @@ _ATTEMPTS = 100
 
 def is_temporary(name: bytes) -> bool:
     """Tell whether a bare name is that of an upload's temporary file."""
-    return _FORM.fullmatch(name) is not None
+    return name.startswith(PREFIX) and _FORM.fullmatch(name) is not None
 
 
 def has_temporary(path: bytes) -> bool:
     """Tell whether any name in a path is such a name."""
-    return _IN_PATH.search(path) is not None
+    return PREFIX in path and _IN_PATH.search(path) is not None
 
 
 def target_name(temporary: bytes) -> bytes:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import NameEntry
-from sftpgo.ssh.listing import attributes_of, entry_of, longname
+from sftpgo.ssh.listing import attributes_of, longname, packed_attributes, packed_entry
 
 FIELDS = ("size", "uid", "gid", "permissions", "atime", "mtime")
 
@@ -68,6 +68,10 @@ class LongnameTests(SynchronousTestCase):
             self.assertTrue(re.match(rb"-rw-r--r-- .* name$", longname(b"name", self.status(mtime), 0.0)), mtime)
 
     def test_entry(self) -> None:
-        status = self.status(9)
-        entry = entry_of(b"n", status, 10.0)
-        self.assertEqual((entry.name, entry.attributes), (b"n", attributes_of(status)))
+        """Packed at once, it is what it is packed piece by piece."""
+        for mtime in (9, -1, 2**32, 2**62):
+            status = self.status(mtime)
+            pieces = codec.string(b"n") + codec.string(longname(b"n", status, 10.0))
+            attributes = codec.attributes(attributes_of(status))
+            self.assertEqual(packed_attributes(status), attributes)
+            self.assertEqual(packed_entry(b"n", status, 10.0), pieces + attributes)
