@@ -9,13 +9,13 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.web.server import Request
 from zope.interface import implementer
 
 from sftpgo.domain.connection import ConnectionInfo, ConnectionRegistry
 from sftpgo.domain.events import Event, changes
 from sftpgo.web.activity import Activity
 from sftpgo.web.parameters import Query
+from sftpgo.web.request import Request
 from sftpgo.web.respond import Content, Refused, Streamed, to_json
 from sftpgo.web.routes import Route
 
@@ -26,6 +26,9 @@ MAX_STREAMS = 32
 INTERVAL = 1.0
 _SILENCE = 15
 
+#: Looks after which a stream ends that a session has let in: the browser asks anew, and the session may have ended.
+SESSION_LOOKS = 120
+
 
 @implementer(IPushProducer)
 @attrs.define(eq=False)
@@ -33,11 +36,13 @@ class _Stream:
     """One client.  While it does not take what it gets, it gets nothing; afterwards it gets the whole list anew.
 
     @ivar totals: the client wants the totals with every look.
+    @ivar looks: how many there are to come; C{None} for no end.
     @ivar behind: the client has to be given the list.
     """
 
     request: Request
     totals: bool
+    looks: int | None
     ended: Deferred[None] = attrs.field(factory=Deferred)
     paused: bool = False
     behind: bool = True
@@ -46,6 +51,11 @@ class _Stream:
 
     def tell(self, now: Sequence[ConnectionInfo], events: Sequence[bytes], totals: bytes) -> None:
         """Send what has happened, or the list to one who has missed something."""
+        if self.looks is not None:
+            self.looks -= 1
+            if self.looks < 0:
+                self.end()
+                return
         if self.paused:
             self.behind = True
             return
@@ -113,7 +123,7 @@ class Events:
         request.setHeader(b"Cache-Control", b"no-store")
         # For proxies that would keep it until there is more of it.
         request.setHeader(b"X-Accel-Buffering", b"no")
-        stream = _Stream(request, totals)
+        stream = _Stream(request, totals, None if request.session is None else SESSION_LOOKS)
         request.notifyFinish().addErrback(lambda _failure: stream.lose())
         request.registerProducer(stream, True)
         await self._serve(stream)

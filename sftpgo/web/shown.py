@@ -19,6 +19,32 @@ def size(octets: int) -> str:
     return f"{octets} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def rate(octets: float) -> str:
+    """Bytes in a second: C{98.3 KB/s}."""
+    return f"{size(round(octets))}/s"
+
+
+def elapsed(milliseconds: int) -> str:
+    """C{mm:ss}, or C{hh:mm:ss} from an hour on."""
+    minutes, seconds = divmod(max(0, milliseconds) // _MILLISECOND, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
+
+
+def span(milliseconds: int) -> str:
+    """A long time in its two largest units: C{3 d 4 h}, C{5 min}."""
+    hours, minutes = divmod(max(0, milliseconds) // (60 * _MILLISECOND), 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def count(number: int) -> str:
+    """In groups of three digits: C{12,345}."""
+    return f"{number:,}"
+
+
 def bandwidth(kilobytes: int) -> str:
     """KB/s as it may be typed again; C{unlimited} for 0 and less."""
     return f"{size_text(kilobytes * 1000)}/s" if kilobytes > 0 else "unlimited"

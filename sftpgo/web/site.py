@@ -23,6 +23,7 @@ from sftpgo.web.apidocs import APIDocs
 from sftpgo.web.authenticate import Authentication
 from sftpgo.web.channel import IDLE_TIMEOUT, Channel
 from sftpgo.web.connections import Connections
+from sftpgo.web.connectionspage import ConnectionsPage
 from sftpgo.web.entrance import Entrance
 from sftpgo.web.events import Events
 from sftpgo.web.explain import Explain
@@ -40,6 +41,7 @@ from sftpgo.web.routes import Route, tree
 from sftpgo.web.sessions import Sessions
 from sftpgo.web.statics import Statics
 from sftpgo.web.status import ProviderStatus, Status
+from sftpgo.web.statuspage import StatusPage
 from sftpgo.web.templates import Templates
 from sftpgo.web.users import Users
 from sftpgo.web.version import Version
@@ -101,6 +103,8 @@ def build_site(
         *Statics(run_in_thread, static_files_path).routes(),
         *Login(authentication, sessions, pages).routes(),
         *Redirects().routes(),
+        *ConnectionsPage(registry, pages, clock).routes(),
+        *StatusPage(status, pages).routes(),
     )
     hosts = hosts_for(bind_address) if allowed_hosts is None else allowed_hosts
     guard = None if authentication is None else Entrance(authentication, sessions, pages)

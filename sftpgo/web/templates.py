@@ -17,6 +17,10 @@ _HERE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templat
 #: What templates may say of a value besides the value itself.
 _FILTERS: Final[Mapping[str, Callable[..., object]]] = {
     "size": shown.size,
+    "rate": shown.rate,
+    "elapsed": shown.elapsed,
+    "span": shown.span,
+    "count": shown.count,
     "bandwidth": shown.bandwidth,
     "utc": shown.utc,
     "day": shown.day,
