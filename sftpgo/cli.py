@@ -20,6 +20,7 @@ Usage:
 
 Available commands:
   serve         Start the server
+  portable      Share one directory, without a configuration
   initprovider  Bring the database's schema up to date
   import        Bring in the accounts of another server
   rest          Manage a running server over its REST API
@@ -92,6 +93,13 @@ def serve(words: Sequence[str]) -> None:
     reactor.run()
 
 
+def portable(words: Sequence[str]) -> None:
+    """C{sftpgo portable}: share one directory until Ctrl-C."""
+    from sftpgo.portable.command import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
 def initprovider(words: Sequence[str]) -> None:
     """C{sftpgo initprovider}: bring the database's schema up to date."""
     from sftpgo.initprovider import run  # noqa: PLC0415 -- only this command needs it
@@ -122,6 +130,7 @@ def explain(words: Sequence[str]) -> None:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "serve": serve,
+    "portable": portable,
     "initprovider": initprovider,
     "import": import_accounts,
     "rest": rest,

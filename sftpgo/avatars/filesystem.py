@@ -130,10 +130,12 @@ class UserFilesystem:
         with self.places.at(path, Permission.DOWNLOAD, follow=True) as place:
             descriptor = place.open(os.O_RDONLY)
             virtual = paths.from_wire(place.path)
+            transfer = self.journal.started(DOWNLOAD, virtual)
+            transfer.total = os.fstat(descriptor).st_size
             return OpenFile(
                 descriptor,
                 self._hooks(),
-                self.journal.started(DOWNLOAD, virtual),
+                transfer,
                 path=virtual,
                 real_path=self._real(place),
                 readable=True,

@@ -25,6 +25,7 @@ class Transfer:
     @ivar path: virtual path.
     @ivar size: bytes moved so far.
     @ivar waiting: answers that the server holds back or works on: while there are any, the client is not idle.
+    @ivar total: length of the file that is downloaded, when it was opened; None for what nobody knows.
     """
 
     operation_type: str
@@ -33,6 +34,7 @@ class Transfer:
     last_activity: int
     size: int = 0
     waiting: int = 0
+    total: int | None = None
 
 
 @attrs.frozen(eq=False)
@@ -249,6 +251,12 @@ class ConnectionRegistry:
             for transfer in connection.transfers:
                 moved[transfer.operation_type] += transfer.size
         return moved[UPLOAD], moved[DOWNLOAD]
+
+    def running(self) -> tuple[tuple[Connection, Transfer], ...]:
+        """The transfers that are running, each with its connection, those of the oldest connection first."""
+        return tuple(
+            (connection, transfer) for connection in self._connections.values() for transfer in connection.transfers
+        )
 
     def snapshot(self) -> tuple[ConnectionInfo, ...]:
         """The logged-in connections with a running channel, oldest first."""

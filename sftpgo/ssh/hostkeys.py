@@ -57,11 +57,7 @@ def generate(path: str) -> None:
 
     The whole key is written to a temporary name first: a crash leaves no half key behind under C{path}.
     """
-    private = _private_key(os.path.basename(path))
-    form = serialization.PrivateFormat.OpenSSH
-    if isinstance(private, rsa.RSAPrivateKey):
-        form = serialization.PrivateFormat.TraditionalOpenSSL
-    pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    pem = new_key(os.path.basename(path))
     temporary = f"{path}.new.{os.getpid()}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
@@ -76,6 +72,15 @@ def generate(path: str) -> None:
             os.unlink(temporary)
     except OSError as error:
         raise HostKeyError(f"host key {path} cannot be created: {error.strerror}") from error
+
+
+def new_key(name: str) -> bytes:
+    """A new private key as PEM, of the type that the name of its file tells."""
+    private = _private_key(name)
+    form = serialization.PrivateFormat.OpenSSH
+    if isinstance(private, rsa.RSAPrivateKey):
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+    return private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def _private_key(name: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:

@@ -1,0 +1,1 @@
+"""C{sftpgo portable}: share one directory with one command."""
