@@ -111,7 +111,7 @@ class Portable:
         self._service.startService()
 
     def _failed(self, error: BaseException) -> None:
-        self.failure = str(error)
+        self.failure = str(error).replace("sftpd.bind_address, sftpd.bind_port", "--bind-address, -s")
         self._reactor.stop()
 
     def _up(self, addresses: Addresses) -> None:

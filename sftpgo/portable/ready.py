@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import segno
 
+from sftpgo.listening import bracketed
 from sftpgo.portable.options import Share
 from sftpgo.portable.shown import quoted, shown
 
@@ -43,7 +44,7 @@ def details(share: Share, port: int, fingerprints: Mapping[str, str], *, host: s
     user = share.user.username
     lines = [
         "",
-        f"  sftp -P {port} {shown(shlex.quote(f'{user}@{_bracketed(host)}'))}",
+        f"  sftp -P {port} {shown(shlex.quote(f'{user}@{bracketed(host)}'))}",
         f"  {url}",
         "",
         *(f"Host key ({kind}): {fingerprint}" for kind, fingerprint in fingerprints.items()),
@@ -57,7 +58,7 @@ def sftp_url(share: Share, host: str, port: int) -> str:
     """The URL of what is shared; with the password where that was made up for this one occasion."""
     user = quote(share.user.username.encode("utf-8"), safe="")
     password = ":" + quote(share.user.password, safe="") if share.generated else ""
-    return f"sftp://{user}{password}@{_bracketed(host)}:{port}/"
+    return f"sftp://{user}{password}@{bracketed(host)}:{port}/"
 
 
 def qr_code(text: str, style: str) -> str:
@@ -87,7 +88,3 @@ def reachable_host(bind_address: str) -> str:
         except OSError:
             continue
     return "127.0.0.1"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

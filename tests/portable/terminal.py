@@ -1,0 +1,144 @@
+"""C{sftpgo portable} in a process of its own, on a terminal or on a pipe, and what it writes there."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import paramiko
+
+from tests.harness import PATIENCE, ROOT
+
+_READY = re.compile(r'SFTP port: (\d+), user: "([^"]*)", password: "([^"]*)"')
+
+
+class Portable:
+    """The process, a directory that it shares, and a client's way in.
+
+    @ivar share: the directory.
+    @ivar said: all that it has written so far.
+    """
+
+    def __init__(self, *, terminal: bool, columns: int = 100) -> None:
+        self.work = Path(tempfile.mkdtemp(prefix="sftpgo-test-portable-")).resolve()
+        self.share = self.work / "share"
+        self.share.mkdir()
+        self.said = b""
+        self.port = 0
+        self.username = self.password = ""
+        self._columns = columns
+        self._process: subprocess.Popen[bytes] | None = None
+        self._clients: list[paramiko.SSHClient] = []
+        self._terminal = terminal
+        self._ours = -1
+
+    def start(self, *flags: str, state: Path | None = None, under: Sequence[str] = ()) -> Portable:
+        """Start it, and wait until it is ready.
+
+        @param state: where it is to keep its host keys.
+        @param under: a program that is to run it.
+        """
+        self._ours, theirs = pty.openpty() if self._terminal else os.pipe()
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("SFTPGO_")}
+        environ |= {"XDG_STATE_HOME": str(state or self.work / "state"), "TERM": "xterm", "PYTHONUTF8": "1"}
+        for name in ("COLUMNS", "LINES"):
+            environ.pop(name, None)
+        if self._terminal:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self._columns, 0, 0))
+        leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        self._process = subprocess.Popen(
+            [*leash, *under, sys.executable, "-m", "sftpgo", "portable", "-d", str(self.share), *flags],
+            cwd=ROOT,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        found = _READY.search(self.wait_for(r"Ctrl-C stops the server\."))
+        assert found is not None
+        self.port, self.username, self.password = int(found[1]), found[2], found[3]
+        return self
+
+    @property
+    def text(self) -> str:
+        """All that it has written so far."""
+        return self.said.decode("utf-8", "replace")
+
+    def wait_for(self, pattern: str, after: int = 0) -> str:
+        """Read until this is there; all that was written."""
+        end = time.monotonic() + PATIENCE
+        while not re.search(pattern, self.text[after:]):
+            if time.monotonic() > end or not self._read(1.0):
+                raise AssertionError(f"{pattern!r} did not come:\n{self.text}")
+        return self.text
+
+    def _read(self, seconds: float) -> bool:
+        """Take what is there; C{False} at the end."""
+        if not select.select([self._ours], [], [], seconds)[0]:
+            return True
+        try:
+            part = os.read(self._ours, 65536)
+        except OSError:  # what a terminal says when the last one has left it
+            part = b""
+        self.said += part
+        return bool(part)
+
+    def press_ctrl_c(self) -> None:
+        """What the terminal sends then; its own echo is of no interest here."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Read to the end; the exit status."""
+        assert self._process is not None
+        end = time.monotonic() + PATIENCE
+        while self._read(1.0):
+            if time.monotonic() > end:
+                raise AssertionError(f"it does not end:\n{self.text}")
+        return self._process.wait(PATIENCE)
+
+    def client(self) -> paramiko.SFTPClient:
+        """Log in with the password that it told."""
+        ssh = paramiko.SSHClient()
+        ssh.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        self._clients.append(ssh)
+        ssh.connect(
+            "127.0.0.1",
+            self.port,
+            self.username,
+            self.password,
+            allow_agent=False,
+            look_for_keys=False,
+            timeout=PATIENCE,
+            banner_timeout=PATIENCE,
+            auth_timeout=PATIENCE,
+        )
+        return ssh.open_sftp()
+
+    def clean_up(self) -> None:
+        """End it and remove what it left."""
+        for client in self._clients:
+            client.close()
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self._ours)
+        shutil.rmtree(self.work, ignore_errors=True)
