@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import attrs
 from selenium import webdriver
 from selenium.common.exceptions import JavascriptException, NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -178,6 +179,32 @@ class Browser:
         element.clear()
         element.send_keys(value)
 
+    def press(self, key: str) -> None:
+        """Press a key, wherever the focus is."""
+        ActionChains(self.driver).send_keys(key).perform()
+
+    def focused(self) -> str:
+        """What the element that has the focus says: its text, or its label."""
+        return str(
+            self.script(
+                "const e = document.activeElement; return e.ariaLabel || e.labels?.[0]?.textContent || e.textContent"
+            )
+        )
+
+    def press_until(self, text: str, key: str) -> None:
+        """Press a key until the focus is on an element whose words begin so."""
+        for _ in range(100):
+            self.press(key)
+            if " ".join(self.focused().split()).startswith(text):
+                return
+        raise AssertionError(f"no way to {text!r} with the keyboard")
+
+    def offline(self, off: bool) -> None:
+        """Take the network away, or give it back."""
+        self.command(
+            "Network.emulateNetworkConditions", offline=off, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+
     def script(self, text: str, *arguments: Any) -> Any:
         """Run a function's body in the page; gives what it returns."""
         return self.driver.execute_script(text, *arguments)
@@ -233,6 +260,11 @@ class Browser:
         """The requests that went elsewhere; what stands in the page itself (C{data:}, C{blob:}) goes nowhere."""
         own = (origin + "/", "data:", "blob:", "about:")
         return [exchange.url for exchange in self.exchanges.values() if not exchange.url.startswith(own)]
+
+    def weight(self) -> int:
+        """Octets of all answers, as they came over the wire."""
+        self.look()
+        return sum(exchange.octets for exchange in self.exchanges.values())
 
     def first_paint(self) -> float:
         """Milliseconds from the navigation to the first contentful paint of this page."""

@@ -53,9 +53,10 @@ class Moving {
 }
 
 export class Row {
-  constructor(connection, now) {
+  /** @param element the row that shows this connection already, if one does: it keeps the focus. */
+  constructor(connection, now, element) {
     this.connection = connection;
-    this.element = document.getElementById("connection").content.firstElementChild.cloneNode(true);
+    this.element = element ?? document.getElementById("connection").content.firstElementChild.cloneNode(true);
     this.element.dataset.id = connection.connection_id;
     this.transfers = new Map();
     for (const transfer of connection.active_transfers) {

@@ -73,8 +73,8 @@ function say() {
   }
 }
 
-function add(connection) {
-  const row = new Row(connection, now);
+function add(connection, element) {
+  const row = new Row(connection, now, element);
   known.set(connection.connection_id, row);
   return row;
 }
@@ -125,8 +125,9 @@ filter.addEventListener("input", plan);
 watch("/api/v1/events?totals=1", {
   state: stateShown(document.getElementById("live")),
   connections(list) {
+    const shown = new Map([...body.children].map((element) => [element.dataset.id, element]));
     known.clear();
-    list.forEach(add);
+    list.forEach((connection) => add(connection, shown.get(connection.connection_id)));
     plan();
   },
   connected(connection) {

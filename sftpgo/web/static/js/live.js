@@ -18,6 +18,7 @@ export function watch(url, handlers) {
   function close() {
     clearTimeout(timer);
     clearTimeout(losing);
+    losing = 0;
     if (source !== null) {
       source.close();
       source = null;
@@ -27,16 +28,14 @@ export function watch(url, handlers) {
   function open() {
     close();
     source = new EventSource(url);
-    source.addEventListener("open", () => {
-      clearTimeout(losing);
-      losing = 0;
-      handlers.state("live");
-    });
     source.addEventListener("error", failed);
     for (const kind of KINDS) {
-      if (kind in handlers) {
-        source.addEventListener(kind, (event) => handlers[kind](JSON.parse(event.data)));
-      }
+      source.addEventListener(kind, (event) => {
+        clearTimeout(losing);
+        losing = 0;
+        handlers[kind]?.(JSON.parse(event.data));
+        handlers.state("live");
+      });
     }
   }
 
