@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 from zope.interface import implementer
 
+from sftpgo.domain.search import Search, SearchResult
 from sftpgo.domain.user import User
 from sftpgo.domain.validation import validate
 from sftpgo.errors import MethodDisabled
@@ -95,6 +96,10 @@ class Accounts:
     async def list(self, limit: int, offset: int, descending: bool = False, username: str = "") -> Sequence[User]:
         """A page of users by name; with C{username} only the one of exactly that name."""
         return await self._provider.users(limit, offset, descending, username)
+
+    async def search(self, search: Search) -> SearchResult:
+        """A page of the users that match, and how many match."""
+        return await self._provider.search(search)
 
     def check(self, user: User) -> None:
         """Raise what L{add} would raise for the record as such; stores nothing and may be called in a thread.

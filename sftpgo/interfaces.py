@@ -13,6 +13,7 @@ from sftpgo.domain.actions import TransferEvent
 from sftpgo.domain.backups import LoadReport
 from sftpgo.domain.explain import Verdict
 from sftpgo.domain.scans import ScanInfo
+from sftpgo.domain.search import Search, SearchResult
 from sftpgo.domain.user import User
 
 
@@ -40,6 +41,12 @@ class IDataProvider(Interface):
 
     def users(limit: int, offset: int, descending: bool = False, username: str = "") -> Awaitable[Sequence[User]]:
         """A page of users by name; with C{username} only the one of exactly that name."""
+
+    def search(search: Search) -> Awaitable[SearchResult]:
+        """A page of the users that match, and how many match.
+
+        Whether letters beyond ASCII match in the other case too is the store's own affair, as is how names are sorted.
+        """
 
     def dump(after: str = "", limit: int = 1000) -> Awaitable[Sequence[User]]:
         """Up to C{limit} users by name, those after the name C{after}: for a walk over all of them."""
@@ -102,6 +109,9 @@ class IAccounts(Interface):
 
     def list(limit: int, offset: int, descending: bool = False, username: str = "") -> Awaitable[Sequence[User]]:
         """A page of users."""
+
+    def search(search: Search) -> Awaitable[SearchResult]:
+        """A page of the users that match, and how many match."""
 
     def check(user: User) -> None:
         """Raise what L{add} would raise for the record as such; stores nothing and may be called in a thread."""

@@ -12,10 +12,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sftpgo.dataprovider import keyvalue
+from sftpgo.dataprovider import keyvalue, kvsearch
 from sftpgo.dataprovider.keyvalue import Store
 from sftpgo.dataprovider.rows import Page, is_text, require_text
 from sftpgo.dataprovider.threads import Lane
+from sftpgo.domain.search import Search, SearchResult
 from sftpgo.domain.user import User
 from sftpgo.errors import NotFound, ProviderError, SFTPGoError
 from sftpgo.interfaces import IDataProvider
@@ -104,6 +105,14 @@ class BoltProvider:
         except NotFound:
             return []
         return found[max(0, offset) : max(0, offset) + max(0, limit)]
+
+    async def search(self, search: Search) -> SearchResult:
+        """A page of the users that match, without those whose record cannot be read, and how many match."""
+        self._running()
+        if not is_text(search.text):
+            return SearchResult((), 0)
+        page, count = await self._read(kvsearch.search, search)
+        return SearchResult(self._told(page), count)
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}: fewer only when there are no more."""

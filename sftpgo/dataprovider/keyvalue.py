@@ -81,7 +81,7 @@ def by_name(store: Store, transaction: lmdb.Transaction, username: str) -> User:
     record = transaction.get(_key(username), db=store.users)
     if record is None:
         raise NotFound(f"username {username} does not exist")
-    return _decode(bytes(record), username)
+    return decode(bytes(record), username)
 
 
 def by_id(store: Store, transaction: lmdb.Transaction, user_id: int) -> User:
@@ -90,7 +90,7 @@ def by_id(store: Store, transaction: lmdb.Transaction, user_id: int) -> User:
     record = transaction.get(key, db=store.users)
     if record is None:
         raise ProviderError(f"the key/value file is damaged: the id {user_id} leads to no user")
-    return _decode(bytes(record), _shown(key))
+    return decode(bytes(record), shown_key(key))
 
 
 def page(store: Store, transaction: lmdb.Transaction, limit: int, offset: int, descending: bool) -> Page:
@@ -140,7 +140,7 @@ def update(store: Store, transaction: lmdb.Transaction, user: User) -> None:
     key = _key_of(store, transaction, user.id)
     record = transaction.get(key, db=store.users)
     try:
-        old = _decode(bytes(record or b""), _shown(key))
+        old = decode(bytes(record or b""), shown_key(key))
     except ProviderError:
         # Replacing it is how it is mended.  A name that was cut to be the key is in the record only.
         if len(key) > _PLAIN_KEY:
@@ -206,7 +206,7 @@ def _page(records: Iterator[tuple[_Bytes, _Bytes]], limit: int, *, fill: bool = 
         return Page(users)
     for key, record in records:
         try:
-            users.append(_decode(bytes(record), _shown(bytes(key))))
+            users.append(decode(bytes(record), shown_key(bytes(key))))
         except ProviderError as error:
             problems.append(str(error))
         if len(users) + (0 if fill else len(problems)) == limit:
@@ -221,7 +221,8 @@ def _key(username: str) -> bytes:
     return name if len(name) <= _PLAIN_KEY else name[:_PLAIN_KEY] + sha256(name).digest()
 
 
-def _shown(key: bytes) -> str:
+def shown_key(key: bytes) -> str:
+    """The name that a key stands for, or the beginning of it."""
     return key[:_PLAIN_KEY].decode(errors="replace")
 
 
@@ -243,7 +244,8 @@ def _encode(user: User) -> bytes:
         raise ProviderError(str(error)) from error
 
 
-def _decode(record: bytes, username: str) -> User:
+def decode(record: bytes, username: str) -> User:
+    """A record; raises L{ProviderError} naming the user."""
     try:
         user = user_from_json(json.loads(record), User(), with_usage=True)
     except (ValueError, RecursionError) as error:

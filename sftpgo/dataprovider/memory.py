@@ -10,6 +10,7 @@ import attrs
 from zope.interface import implementer
 
 from sftpgo.dataprovider.rows import COUNTED, bounded, new_user, require_text
+from sftpgo.domain.search import Search, SearchResult, Sort, has_state, lowered
 from sftpgo.domain.user import User
 from sftpgo.errors import NotFound, ProviderError
 from sftpgo.interfaces import IDataProvider
@@ -20,10 +21,16 @@ class MemoryProvider:
     """L{IDataProvider} over two dictionaries and one sorted list of names.
 
     @param load: gives the users to begin with, when it is first started; may raise L{StartupError}.
+    @param run_in_thread: calls a function off the reactor; searching is done at once when it is not given.
     """
 
-    def __init__(self, load: Callable[[], Awaitable[Iterable[User]]] | None = None) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[Iterable[User]]] | None = None,
+        run_in_thread: Callable[..., Awaitable[SearchResult]] | None = None,
+    ) -> None:
         self._load = load
+        self._run_in_thread = run_in_thread or _at_once
         self._stopped = False
         self._by_name: dict[str, User] = {}
         self._names: dict[int, str] = {}
@@ -68,6 +75,17 @@ class MemoryProvider:
         elif descending:
             names = names[::-1]
         return [self._by_name[name] for name in names[offset : offset + max(0, limit)]]
+
+    async def search(self, search: Search) -> SearchResult:
+        """A page of the users that match, and how many match."""
+        await self.check()
+        if search.simple:
+            users = await self.users(search.limit, search.offset, search.descending)
+            return SearchResult(users, len(self._sorted))
+        # Records never change, and neither does this list of them.
+        everybody = list(self._by_name.values())
+        found: SearchResult = await self._run_in_thread(_found, everybody, search)
+        return found
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}."""
@@ -139,3 +157,23 @@ class MemoryProvider:
         # A copy nobody can change: the caller's dictionary stays the caller's.
         permissions = MappingProxyType({name: tuple(listed) for name, listed in user.permissions.items()})
         self._by_name[user.username] = attrs.evolve(user, permissions=permissions)
+
+
+def _found(everybody: list[User], search: Search) -> SearchResult:
+    text = lowered(search.text)
+    found = [
+        user
+        for user in everybody
+        if has_state(user, search.state, search.now)
+        and (text in lowered(user.username) or text in lowered(user.home_dir))
+    ]
+    found.sort(key=lambda user: user.username, reverse=search.descending and search.sort is Sort.USERNAME)
+    if search.sort is not Sort.USERNAME:
+        # The order by name stays among those that are alike.
+        found.sort(key=lambda user: int(getattr(user, search.sort.value)), reverse=search.descending)
+    offset = max(0, search.offset)
+    return SearchResult(found[offset : offset + max(0, search.limit)], len(found))
+
+
+async def _at_once(function: Callable[..., SearchResult], *arguments: object) -> SearchResult:
+    return function(*arguments)

@@ -20,7 +20,9 @@ from sftpgo.dataprovider.pgsettings import described, parameters
 from sftpgo.dataprovider.pool import Pool
 from sftpgo.dataprovider.rows import Page, is_text, new_user, require_text, user_from_row, users_from_rows
 from sftpgo.dataprovider.running import NO_ROWS
+from sftpgo.dataprovider.searching import queries, searches
 from sftpgo.dataprovider.walking import walk
+from sftpgo.domain.search import Search, SearchResult
 from sftpgo.domain.user import User
 from sftpgo.errors import NotFound, ProviderError, StartupError
 from sftpgo.interfaces import IDataProvider
@@ -112,6 +114,20 @@ class PostgreSQLProvider:
         finally:
             self._lists.release()
         return self._told(await self._decoded(rows))
+
+    async def search(self, search: Search) -> SearchResult:
+        """A page of the users that match, without those whose row cannot be read, and how many match."""
+        self._running()
+        asked = queries(search)
+        if asked is None:
+            return SearchResult((), 0)
+        await self._lists.acquire()
+        try:
+            rows = (await self._ask(asked.page[0], **asked.page[1])).rows
+            count = (await self._ask(asked.count[0], **asked.count[1])).rows[0]["found"]
+        finally:
+            self._lists.release()
+        return SearchResult(self._told(await self._decoded(rows)), count)
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}: fewer only when there are no more."""
@@ -219,14 +235,12 @@ def _compiled(table_name: str) -> dict[str, _Query]:
     table = sql.users_table(table_name)
     statements = sql.statements(table)
     keys = {"add": list(sql.inserted(User())), "replace": [k for k in sql.replaced(User()) if k != "user_id"]}
-    queries = {}
-    for field in attrs.fields(sql.Statements):
-        statement = getattr(statements, field.name)
-        if field.name == "add":
-            statement = statement.returning(table.c.id)
-        compiled = statement.compile(dialect=dialect, column_keys=keys.get(field.name))
-        queries[field.name] = _Query(str(compiled), {k: v for k, v in compiled.params.items() if v is not None})
-    return queries
+    compiled = {}
+    for name, statement in [*attrs.asdict(statements, recurse=False).items(), *searches(table).items()]:
+        returning = statement.returning(table.c.id) if name == "add" else statement
+        text = returning.compile(dialect=dialect, column_keys=keys.get(name))
+        compiled[name] = _Query(str(text), {k: v for k, v in text.params.items() if v is not None})
+    return compiled
 
 
 async def _require_table(connection: PostgreSQLConnection, table: str) -> None:

@@ -56,7 +56,8 @@ def _of_driver(settings: DataProvider, config_dir: str, reactor: Any, warn: Call
         return BoltProvider(path, reactor=reactor, warn=warn)
     if settings.driver == "memory":
         dump = _dump_file(settings)
-        return MemoryProvider(partial(_loaded, resolve(config_dir, dump), reactor) if dump else None)
+        load = partial(_loaded, resolve(config_dir, dump), reactor) if dump else None
+        return MemoryProvider(load, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
     from sftpgo.dataprovider.sqlite import SQLiteProvider  # noqa: PLC0415
 
     return SQLiteProvider(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 from sqlalchemy import Engine
@@ -12,8 +13,10 @@ from zope.interface import implementer
 from sftpgo.dataprovider import sql
 from sftpgo.dataprovider.rows import Page, is_text, new_user, require_text
 from sftpgo.dataprovider.running import NO_ROWS, fetch, fetch_page, fetch_user, insert, write
+from sftpgo.dataprovider.searching import queries, searches
 from sftpgo.dataprovider.threads import Lane
 from sftpgo.dataprovider.walking import walk
+from sftpgo.domain.search import Search, SearchResult
 from sftpgo.domain.user import User
 from sftpgo.errors import NotFound, ProviderError
 from sftpgo.interfaces import IDataProvider
@@ -74,7 +77,9 @@ class ThreadedProvider:
         self._open = open_engines
         self._reactor = reactor
         self._warn = warn
-        self._sql = sql.statements(sql.users_table(users_table), compare_bytes=compare_bytes)
+        table = sql.users_table(users_table)
+        self._sql = sql.statements(table, compare_bytes=compare_bytes)
+        self._searches = searches(table, convert=compare_bytes)
         self._lookup_threads = lookup_threads
         self._lanes: _Lanes | None = None
         self._engines: Engines | None = None
@@ -139,6 +144,19 @@ class ThreadedProvider:
         self._warn_all(page.problems)
         return page.users
 
+    async def search(self, search: Search) -> SearchResult:
+        """A page of the users that match, without those whose row cannot be read, and how many match."""
+        lanes, engines = self._running()
+        asked = queries(search)
+        if asked is None:
+            return SearchResult((), 0)
+        name, values = asked.page
+        page = await lanes.lists.call(fetch_page, engines.reads, self._statement(name), **values)
+        name, values = asked.count
+        rows = await lanes.lists.call(fetch, engines.reads, self._statement(name), **values)
+        self._warn_all(page.problems)
+        return SearchResult(page.users, rows[0]["found"])
+
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}: fewer only when there are no more."""
         lanes, engines = self._running()
@@ -186,6 +204,9 @@ class ThreadedProvider:
         lanes, engines = self._running()
         values = {"name": _known(username), "now": now}
         await lanes.writes.call(write, engines.counters, self._sql.last_login, values)
+
+    def _statement(self, name: str) -> Any:
+        return self._searches[name] if name in self._searches else getattr(self._sql, name)
 
     def _running(self) -> tuple[_Lanes, Engines]:
         if self._lanes is None or self._engines is None:
