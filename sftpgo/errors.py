@@ -30,7 +30,16 @@ class StartupError(SFTPGoError):
 
 
 class ValidationError(SFTPGoError):
-    """A user record that cannot be stored.  REST answers 400."""
+    """A user record that cannot be stored.  REST answers 400.
+
+    @ivar text: what is wrong, without the prefix.
+    @ivar field: the name of the field of L{sftpgo.domain.user.User} or of its filters; empty for none of them.
+    """
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.field = field
 
     def __str__(self) -> str:
         """The text with the prefix that clients of the REST API look for."""

@@ -32,6 +32,7 @@ _INTEGERS = {
         "last_login",
     )
 }
+_STRINGS = tuple(re.compile(rb'"%s":"((?:[^"\\]|\\.)*)"' % name) for name in (b"username", b"home_dir"))
 
 
 def search(store: Store, transaction: lmdb.Transaction, wanted: Search) -> tuple[Page, int]:
@@ -54,23 +55,30 @@ def search(store: Store, transaction: lmdb.Transaction, wanted: Search) -> tuple
 def _matching(store: Store, transaction: lmdb.Transaction, wanted: Search) -> Iterator[tuple[int, bytes]]:
     """What to sort by, and the key; by name."""
     text = lowered(wanted.text)
-    # As it stands in the JSON text, where it may also be a part of something else.
     written = json.dumps(text)[1:-1].encode("ascii").lower()
     sort = None if wanted.sort is Sort.USERNAME else wanted.sort.value
     for key, value in transaction.cursor(db=store.users):
         record = bytes(value)
-        if text and (written not in record.lower() or not _holds(record, bytes(key), text)):
+        # Most are left out by the first look, which knows no fields.
+        if text and not (
+            written in record.lower() and any(_holds(record, pattern, written, text) for pattern in _STRINGS)
+        ):
             continue
         if wanted.state is State.ANY or _stands(record, wanted.state, wanted.now):
             yield _integer(record, sort) if sort else 0, bytes(key)
 
 
-def _holds(record: bytes, key: bytes, text: str) -> bool:
-    try:
-        user = decode(record, shown_key(key))
-    except ProviderError:
+def _holds(record: bytes, pattern: re.Pattern[bytes], written: bytes, text: str) -> bool:
+    """Whether a string holds the text: as it is written in JSON, or, where it has escapes, as it is read."""
+    found = pattern.search(record)
+    if found is None:
         return False
-    return text in lowered(user.username) or text in lowered(user.home_dir)
+    if b"\\" not in found[1]:
+        return written in found[1].lower()
+    try:
+        return text in lowered(json.loads(b'"%s"' % found[1]))
+    except ValueError:
+        return False
 
 
 def _stands(record: bytes, state: State, now: int) -> bool:

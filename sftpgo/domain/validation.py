@@ -60,14 +60,14 @@ def validate(
     """
     home_dir = user.home_dir or _default_home(users_base_dir, user.username)
     if not user.username or not home_dir:
-        raise ValidationError("Mandatory parameters missing")
+        raise ValidationError("Mandatory parameters missing", "home_dir" if user.username else "username")
     if not user.password and not user.public_keys:
-        raise ValidationError("Please set a password or at least a public_key")
+        raise ValidationError("Please set a password or at least a public_key", "password")
     if not home_dir.startswith("/"):
-        raise ValidationError(f"home_dir must be an absolute path, actual value: {home_dir}")
+        raise ValidationError(f"home_dir must be an absolute path, actual value: {home_dir}", "home_dir")
     permissions = _permissions(user.permissions)
     if user.status not in (STATUS_DISABLED, STATUS_ENABLED):
-        raise ValidationError(f"invalid user status: {user.status}")
+        raise ValidationError(f"invalid user status: {user.status}", "status")
     _check_keys(user.public_keys, check_key)
     _check_networks("denied", user.filters.denied_ip)
     _check_networks("allowed", user.filters.allowed_ip)
@@ -86,9 +86,9 @@ def _default_home(users_base_dir: str, username: str) -> str:
 def _permissions(permissions: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """The map with canonical directories; two spellings of one directory are a fault, for one would be lost."""
     if not permissions:
-        raise ValidationError("Please grant some permissions to this user")
+        raise ValidationError("Please grant some permissions to this user", "permissions")
     if "/" not in permissions:
-        raise ValidationError('Permissions for the root dir "/" must be set')
+        raise ValidationError('Permissions for the root dir "/" must be set', "permissions")
     spellings: dict[str, str] = {}
     cleaned: dict[str, tuple[str, ...]] = {}
     for directory, names in permissions.items():
@@ -96,7 +96,8 @@ def _permissions(permissions: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[
         path = _directory(directory)
         if path in cleaned:
             raise ValidationError(
-                f'Permissions for the directory "{path}" are set twice: as "{spellings[path]}" and as "{directory}"'
+                f'Permissions for the directory "{path}" are set twice: as "{spellings[path]}" and as "{directory}"',
+                "permissions",
             )
         spellings[path] = directory
         cleaned[path] = (Permission.ANY.value,) if Permission.ANY in names else tuple(names)
@@ -105,22 +106,22 @@ def _permissions(permissions: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[
 
 def _check_names(directory: str, names: Iterable[str]) -> None:
     if not names:
-        raise ValidationError(f'No permissions granted for the directory: "{directory}"')
+        raise ValidationError(f'No permissions granted for the directory: "{directory}"', "permissions")
     for name in names:
         if name not in _PERMISSIONS:
-            raise ValidationError(f'Invalid permission: "{name}"')
+            raise ValidationError(f'Invalid permission: "{name}"', "permissions")
 
 
 def _directory(directory: str) -> str:
     if not directory.startswith("/"):
-        raise ValidationError(f'Cannot set permissions for non absolute path: "{directory}"')
+        raise ValidationError(f'Cannot set permissions for non absolute path: "{directory}"', "permissions")
     try:
         # Through the bytes: that way two spellings of the same bytes are one path.
         return canonical(from_wire(to_wire(directory)))
     except UnicodeError:
-        raise ValidationError("Cannot set permissions for a path that is not valid Unicode") from None
+        raise ValidationError("Cannot set permissions for a path that is not valid Unicode", "permissions") from None
     except ValueError:
-        raise ValidationError("Cannot set permissions for a path with a NUL character") from None
+        raise ValidationError("Cannot set permissions for a path with a NUL character", "permissions") from None
 
 
 def _check_keys(keys: Iterable[str], check_key: Callable[[str], None]) -> None:
@@ -128,7 +129,7 @@ def _check_keys(keys: Iterable[str], check_key: Callable[[str], None]) -> None:
         try:
             check_key(key)
         except ValueError as error:
-            raise ValidationError(f"Could not parse key nr. {index}: {error}") from error
+            raise ValidationError(f"Could not parse key nr. {index}: {error}", "public_keys") from error
 
 
 def _check_networks(kind: str, networks: Iterable[str]) -> None:
@@ -136,23 +137,23 @@ def _check_networks(kind: str, networks: Iterable[str]) -> None:
         try:
             parse_network(network)
         except ValueError as error:
-            raise ValidationError(f'Could not parse {kind} IP/Mask "{network}" : {error}') from error
+            raise ValidationError(f'Could not parse {kind} IP/Mask "{network}" : {error}', f"{kind}_ip") from error
 
 
 def _check_home_name(username: str) -> None:
     """The home lies in the base directory and is not that itself or another one's."""
     if "/" in username or username in (".", ".."):
-        raise ValidationError("home_dir must be set: the username cannot be the name of a directory")
+        raise ValidationError("home_dir must be set: the username cannot be the name of a directory", "home_dir")
 
 
 def _check_columns(user: User) -> None:
     """What no column of the database can hold is refused here, rather than cut short or failed on there."""
     _check_text("username", user.username)
     if any(category(character) == "Cc" for character in user.username):
-        raise ValidationError("username cannot hold control characters")
+        raise ValidationError("username cannot hold control characters", "username")
     _check_text("home_dir", user.home_dir)
     if "\0" in user.home_dir:
-        raise ValidationError("home_dir cannot hold a NUL character")
+        raise ValidationError("home_dir cannot hold a NUL character", "home_dir")
     for names, bits in ((_INT32, 32), (_INT64, 64)):
         for name in names:
             _check_integer(name, getattr(user, name), bits)
@@ -160,26 +161,28 @@ def _check_columns(user: User) -> None:
 
 def _check_text(name: str, value: str) -> None:
     if len(value) > _MAX_COLUMN_LENGTH:
-        raise ValidationError(f"{name} cannot be longer than {_MAX_COLUMN_LENGTH} characters")
+        raise ValidationError(f"{name} cannot be longer than {_MAX_COLUMN_LENGTH} characters", name)
     if not _encodable(value):
-        raise ValidationError(f"{name} is not valid Unicode")
+        raise ValidationError(f"{name} is not valid Unicode", name)
 
 
 def _check_integer(name: str, value: int, bits: int) -> None:
     bound = 1 << (bits - 1)
     if not -bound <= value < bound:
-        raise ValidationError(f"{name} must be between {-bound} and {bound - 1}, actual value: {value}")
+        raise ValidationError(f"{name} must be between {-bound} and {bound - 1}, actual value: {value}", name)
 
 
 def _check_password(password: str, is_hashed: Callable[[str], bool]) -> None:
     """The password itself stays out of the texts."""
     if not _encodable(password) or "\0" in password:
-        raise ValidationError("password is not valid Unicode or holds a NUL character")
+        raise ValidationError("password is not valid Unicode or holds a NUL character", "password")
     if is_hashed(password):
         if len(password) > _MAX_COLUMN_LENGTH:
-            raise ValidationError(f"the hash of the password cannot be longer than {_MAX_COLUMN_LENGTH} characters")
+            raise ValidationError(
+                f"the hash of the password cannot be longer than {_MAX_COLUMN_LENGTH} characters", "password"
+            )
     elif len(password.encode("utf-8")) > MAX_PASSWORD_LENGTH:
-        raise ValidationError(f"password cannot be longer than {MAX_PASSWORD_LENGTH} bytes")
+        raise ValidationError(f"password cannot be longer than {MAX_PASSWORD_LENGTH} bytes", "password")
 
 
 def _encodable(text: str) -> bool:

@@ -10,11 +10,14 @@ def read(request: Request, name: str) -> str:
     return (request.getCookie(name.encode("ascii")) or b"").decode("ascii", "replace")
 
 
-def written(request: Request, name: str, value: str) -> str:
-    """The C{Set-Cookie} header for one that lives as long as the browser does; an empty value takes it away."""
+def send(request: Request, name: str, value: str, seconds: int | None = None) -> None:
+    """Set one with the answer to this request; an empty value takes it away.
+
+    @param seconds: until it is gone; when not given it lives as long as the browser does.
+    """
     parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Strict"]
     if request.over_https():
         parts.append("Secure")
-    if not value:
-        parts.append("Max-Age=0")
-    return "; ".join(parts)
+    if not value or seconds is not None:
+        parts.append(f"Max-Age={seconds or 0}")
+    request.cookies.append("; ".join(parts).encode("ascii"))

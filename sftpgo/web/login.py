@@ -66,7 +66,8 @@ class Login:
             self._sessions.close(request.session.id)
         draft = given.text("draft").encode("utf-8")[: entrance.MAX_DRAFT]
         session = self._sessions.open(name, stored, Draft(after, draft) if draft else None)
-        return moved(after, cookies.written(request, entrance.COOKIE, session.id))
+        cookies.send(request, entrance.COOKIE, session.id)
+        return moved(after)
 
     async def log_out(self, request: Request) -> Content:
         """End the session."""
@@ -75,7 +76,8 @@ class Login:
             raise Refused(403, "this page was open for too long: load it again, then log out")
         if request.session is not None:
             self._sessions.close(request.session.id)
-        return moved(entrance.LOGIN, cookies.written(request, entrance.COOKIE, ""))
+        cookies.send(request, entrance.COOKIE, "")
+        return moved(entrance.LOGIN)
 
     def _show(
         self, request: Request, after: str, given: Form | None = None, error: str = "", status: int = 200
@@ -101,7 +103,6 @@ def own_path(address: str) -> str:
     return HOME if parts.scheme or parts.netloc else address
 
 
-def moved(path: str, cookie: str = "", status: int = 303) -> Content:
+def moved(path: str, status: int = 303) -> Content:
     """Another page, to be asked for by GET."""
-    headers = {"Location": path, **({"Set-Cookie": cookie} if cookie else {})}
-    return Content(b"", "text/plain", headers, status)
+    return Content(b"", "text/plain", {"Location": path}, status)

@@ -60,16 +60,14 @@ class Pages:
         Besides C{values} a template knows C{path} (of the request), C{version}, C{token} (for C{form_token}) and
         C{user} (who has logged in by the log-in page, or C{""}).
         """
-        token, cookie = self.tokens.issue(request)
         session = request.session
         known = {
             "path": request.path.decode("ascii", "replace"),
             "version": str(self.version),
-            "token": token,
+            "token": self.tokens.issue(request),
             "user": session.username if session is not None else "",
         }
-        headers = {**_HEADERS, "Set-Cookie": cookie} if cookie else _HEADERS
-        return Content(self.templates.render(template, {**known, **values}), CONTENT_TYPE, headers, status)
+        return Content(self.templates.render(template, {**known, **values}), CONTENT_TYPE, _HEADERS, status)
 
     def error(self, request: Request, status: int, text: str = "") -> Content:
         """The page of an error; C{text} is what is known of it."""

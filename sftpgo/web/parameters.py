@@ -41,7 +41,7 @@ class Query:
         """
         if name not in self._values:
             return default
-        return _integer(self._values[name], name)
+        return integer(self._values[name], name)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """The value, which must be one of C{choices}; the first of them when the parameter is absent.
@@ -56,10 +56,11 @@ class Query:
 
 def user_id(text: str) -> int:
     """An id out of the path; raises L{Refused} for what is no integer of 64 bits."""
-    return _integer(text, "userID")
+    return integer(text, "userID")
 
 
-def _integer(text: str, name: str) -> int:
+def integer(text: str, name: str) -> int:
+    """An integer of 64 bits; raises L{Refused} naming the parameter."""
     if not _INTEGER.fullmatch(text) or int(text) not in _INT64:
         raise _invalid(name)
     return int(text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 from sftpgo.domain.sizes import UNITS, size_text
 
 _MILLISECOND: Final = 1000
+_TIME: Final = re.compile(r"[1-9]\d{3}-\d\d-\d\d \d\d:\d\d(:\d\d)?", re.ASCII)
 
 
 def size(octets: int) -> str:
@@ -69,3 +71,14 @@ def moment_of(milliseconds: int) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return moment if moment.year >= 1000 else None
+
+
+def is_calendar_text(text: str) -> bool:
+    """Whether a browser's picker of times can hold this; what it cannot it would show as nothing."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

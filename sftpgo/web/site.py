@@ -43,6 +43,9 @@ from sftpgo.web.statics import Statics
 from sftpgo.web.status import ProviderStatus, Status
 from sftpgo.web.statuspage import StatusPage
 from sftpgo.web.templates import Templates
+from sftpgo.web.useractions import UserActions
+from sftpgo.web.userlist import UserList
+from sftpgo.web.userpages import UserPages
 from sftpgo.web.users import Users
 from sftpgo.web.version import Version
 
@@ -105,6 +108,9 @@ def build_site(
         *Redirects().routes(),
         *ConnectionsPage(registry, pages, clock).routes(),
         *StatusPage(status, pages).routes(),
+        *UserList(accounts, scans, pages, clock).routes(),
+        *UserPages(accounts, changes, pages).routes(),
+        *UserActions(accounts, scans, changes, pages).routes(),
     )
     hosts = hosts_for(bind_address) if allowed_hosts is None else allowed_hosts
     guard = None if authentication is None else Entrance(authentication, sessions, pages)

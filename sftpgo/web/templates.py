@@ -48,6 +48,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters.update(_FILTERS)
+        self._environment.tests["calendar"] = shown.is_calendar_text
 
     def load(self) -> None:
         """Compile all of them; blocks.

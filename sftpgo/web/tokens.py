@@ -27,13 +27,13 @@ class Tokens:
     def __init__(self) -> None:
         self._key = os.urandom(32)
 
-    def issue(self, request: Request) -> tuple[str, str]:
-        """The token for the forms of a page, and the cookie to set with it, or nothing."""
+    def issue(self, request: Request) -> str:
+        """The token for the forms of a page; a browser that was not seen before gets its cookie with it."""
         bound = self._bound(request)
-        if bound:
-            return self._token(bound), ""
-        value = secrets.token_urlsafe(32)
-        return self._token(value), cookies.written(request, COOKIE, value)
+        if not bound:
+            bound = secrets.token_urlsafe(32)
+            cookies.send(request, COOKIE, bound)
+        return self._token(bound)
 
     def good(self, request: Request, token: str) -> bool:
         """Whether this is the token of a page that this browser was given."""

@@ -1,0 +1,56 @@
+"""Public keys as people tell them apart: type, length and fingerprint (RFC 4716, section 4, with SHA-256)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import struct
+from typing import Final
+
+import attrs
+
+#: How every key's blob begins: the length of the name of its type, of less than 256 bytes.
+_BLOB: Final = "AAAA"
+
+
+@attrs.frozen
+class KeyView:
+    """One key.
+
+    @ivar kind: C{ssh-ed25519}, C{ssh-rsa 4096}, ...
+    @ivar fingerprint: C{SHA256:...} as C{ssh-keygen -l} shows it.
+    """
+
+    kind: str
+    fingerprint: str
+    comment: str
+
+
+def view_of(line: str) -> KeyView | None:
+    """The key of a line of C{authorized_keys}; C{None} for what cannot be read as one."""
+    words = line.split()
+    for index, word in enumerate(words):
+        if not word.startswith(_BLOB):
+            continue
+        try:
+            blob = base64.b64decode(word, validate=True)
+            fields = _fields(blob)
+            kind = fields[0].decode("ascii")
+        except (binascii.Error, UnicodeDecodeError, struct.error, IndexError):
+            continue
+        if kind == "ssh-rsa" and len(fields) > 2:
+            kind = f"ssh-rsa {int.from_bytes(fields[2], 'big').bit_length()}"
+        digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
+        return KeyView(kind, f"SHA256:{digest}", " ".join(words[index + 1 :]))
+    return None
+
+
+def _fields(blob: bytes) -> list[bytes]:
+    """The strings of a blob (RFC 4251, section 5)."""
+    fields = []
+    while blob:
+        (length,) = struct.unpack_from(">L", blob)
+        fields.append(blob[4 : 4 + length])
+        blob = blob[4 + length :]
+    return fields
