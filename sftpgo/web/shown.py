@@ -18,7 +18,7 @@ def size(octets: int) -> str:
     for name, factor in UNITS:
         if abs(octets) >= factor:
             value, unit = octets / factor, name
-    return f"{octets} B" if unit == "B" else f"{value:.1f} {unit}"
+    return f"{octets} B" if unit == "B" else f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
 def rate(octets: float) -> str:
