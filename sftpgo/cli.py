@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -70,6 +71,7 @@ def serve(words: Sequence[str]) -> None:
     from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run
 
     from sftpgo.service import build  # noqa: PLC0415
+    from sftpgo.systemd import Supervisor  # noqa: PLC0415
 
     def failed(error: BaseException) -> None:
         print(f"sftpgo: {error}", file=sys.stderr)
@@ -85,6 +87,8 @@ def serve(words: Sequence[str]) -> None:
             failed=failed,
             welcome=sys.stdout,
             wait=options["wait"],
+            read_again=options.load,
+            supervisor=Supervisor.take(os.environ),
         )
     except SFTPGoError as error:
         refuse(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +18,6 @@ from sftpgo.htpasswd import HtpasswdFile, matches
 from sftpgo.log import Log
 from sftpgo.metrics import Metrics
 from sftpgo.scans import Scans
-from sftpgo.signals import Signals
 from sftpgo.tls import Certificate
 from sftpgo.version import VersionInfo
 from sftpgo.web.authenticate import Authentication
@@ -48,7 +46,10 @@ class HTTPFace:
     run_in_thread: Callable[..., Any]
     clock: Callable[[], float]
     _log: Log = attrs.field(init=False, factory=lambda: Log("httpd"))
-    _signals: Signals | None = attrs.field(init=False, default=None)
+    _addresses: Sequence[str] = attrs.field(init=False, default=())
+    _site: Any = attrs.field(init=False, default=None)
+    _authentication: Authentication | None = attrs.field(init=False, default=None)
+    _certificate: Certificate | None = attrs.field(init=False, default=None)
 
     @property
     def guarded(self) -> bool:
@@ -71,54 +72,77 @@ class HTTPFace:
             )
         if bool(settings.certificate_file) != bool(settings.certificate_key_file):
             raise StartupError("httpd.certificate_file, httpd.certificate_key_file: one needs the other")
-        authentication = await self._authentication()
+        self._addresses = addresses
+        users = await self._users(self.loaded)
+        if users is not None:
+            self._authentication = Authentication(users, matches, self.run_in_thread, self.reactor.seconds, self._log)
         templates = Templates(self._path(settings.templates_path))
         await self.run_in_thread(templates.load)
-        site = self._site(authentication, templates, own_hosts(addresses))
-        if not settings.certificate_file:
-            return site, "HTTP"
-        return TLSMemoryBIOFactory(await self._certificate(), False, site), "HTTPS"
+        self._site = self._make_site(templates)
+        self._certificate = await self._load_certificate(self.loaded)
+        if self._certificate is None:
+            return self._site, "HTTP"
+        return TLSMemoryBIOFactory(self._certificate, False, self._site), "HTTPS"
 
-    def close(self) -> None:
-        """Let go of what L{prepare} took."""
-        if self._signals is not None:
-            self._signals.restore()
+    async def renew(self, loaded: Loaded) -> Callable[[], None]:
+        """Read what a changed configuration names; returns what puts it to use, without fail.
+
+        Whether there is a certificate, and whether there is a file of users, stays as it was.
+
+        @raise StartupError: when a file cannot be used.
+        """
+        if self._site is None:
+            return lambda: None
+        users = await self._users(loaded)
+        certificate = await self._load_certificate(loaded)
+
+        def use() -> None:
+            self.loaded = loaded
+            self._site.resource.answer_to(self._hosts())
+            self._site.proxies = Proxies(loaded.config.httpd.proxy_allowed)
+            if self._authentication is not None and users is not None:
+                self._authentication.read_from(users)
+            if self._certificate is not None and certificate is not None:
+                self._certificate.become(certificate)
+                self._log.info("the certificate has been loaded again")
+
+        return use
 
     def _path(self, name: str) -> str:
         return resolve(self.loaded.config_dir, name)
 
-    async def _authentication(self) -> Authentication | None:
-        settings = self.loaded.config.httpd
-        if not settings.auth_user_file:
+    def _hosts(self) -> frozenset[str] | None:
+        """The names that this server may be called by; None for any."""
+        hosts = own_hosts(self._addresses)
+        allowed = self.loaded.config.httpd.allowed_hosts
+        return frozenset(allowed) | (hosts or frozenset()) if allowed else hosts
+
+    async def _users(self, loaded: Loaded) -> HtpasswdFile | None:
+        path = resolve(loaded.config_dir, loaded.config.httpd.auth_user_file)
+        if not path:
             return None
         warn = self._log.warn
-        users = HtpasswdFile(self._path(settings.auth_user_file), lambda text: self.reactor.callFromThread(warn, text))
+        users = HtpasswdFile(path, lambda text: self.reactor.callFromThread(warn, text))
         await self.run_in_thread(users.load)
-        return Authentication(users, matches, self.run_in_thread, self.reactor.seconds, self._log)
+        return users
 
-    async def _certificate(self) -> Certificate:
-        settings = self.loaded.config.httpd
-        certificate = Certificate(self._path(settings.certificate_file), self._path(settings.certificate_key_file))
+    async def _load_certificate(self, loaded: Loaded) -> Certificate | None:
+        settings = loaded.config.httpd
+        if not settings.certificate_file:
+            return None
+        chain, key = (
+            resolve(loaded.config_dir, name) for name in (settings.certificate_file, settings.certificate_key_file)
+        )
+        certificate = Certificate(chain, key)
         await self.run_in_thread(certificate.load)
-
-        def reload() -> None:
-            loading = self.run_in_thread(certificate.load)
-            loading.addCallbacks(
-                lambda _: self._log.info("the certificate has been loaded again"),
-                lambda failure: self._log.error(f"the certificate stays as it is: {failure.getErrorMessage()}"),
-            )
-
-        self._signals = Signals(self.reactor, reload, signal.SIGHUP)
         return certificate
 
-    def _site(self, authentication: Authentication | None, templates: Templates, hosts: frozenset[str] | None) -> Any:
+    def _make_site(self, templates: Templates) -> Any:
         settings = self.loaded.config.httpd
         track_quota = bool(self.loaded.config.data_provider.track_quota)
         backups = Backups(
             self._path(settings.backups_path), self.accounts, self.provider, self.scans, self.run_in_thread
         )
-        if settings.allowed_hosts:
-            hosts = frozenset(settings.allowed_hosts) | (hosts or frozenset())
         return build_site(
             self.accounts,
             self.provider,
@@ -131,8 +155,8 @@ class HTTPFace:
             version=VersionInfo(),
             log=self._log,
             clock=self.reactor,
-            allowed_hosts=hosts,
-            authentication=authentication,
+            allowed_hosts=self._hosts(),
+            authentication=self._authentication,
             proxies=Proxies(settings.proxy_allowed),
             templates=templates,
             static_files_path=self._path(settings.static_files_path),

@@ -51,12 +51,14 @@ class Binding:
 
     @ivar keys: where the configuration says so, for errors.
     @ivar proxy_protocol: C{sftpd.proxy_protocol} for this one alone; None for what that says.
+    @ivar sockets: those that listen there already; to be opened when there are none.
     """
 
     addresses: tuple[str, ...]
     port: int
     keys: str
     proxy_protocol: int | None = None
+    sockets: tuple[socket.socket, ...] = ()
 
 
 def sftp_bindings(sftpd: SFTPD) -> list[Binding]:
@@ -110,18 +112,19 @@ class Ports:
         @param what: the protocol, for people.
         @raise StartupError: when somebody else listens there, or the address is not this machine's.
         """
+        if binding.sockets:
+            return self._serve(what, binding.sockets, factory, adopt)
         try:
             opened = await self._run_in_thread(open_listening, binding.addresses, binding.port)
         except OSError as error:
             address = bracketed(error.filename or "") or "*"
             text = f"{what} cannot listen on {address}:{binding.port} ({binding.keys}): {error.strerror}"
             raise StartupError(text) from error
-        return self.take(what, opened, factory, adopt)
+        return self._serve(what, opened, factory, adopt)
 
-    def take(
-        self, what: str, opened: Sequence[socket.socket], factory: IProtocolFactory, adopt: Adopt = adopt_stream
+    def _serve(
+        self, what: str, opened: Sequence[socket.socket], factory: IProtocolFactory, adopt: Adopt
     ) -> tuple[Where, ...]:
-        """Serve on sockets that listen already, and own them from now on."""
         places = []
         for each in opened:
             with each:

@@ -13,11 +13,13 @@ A Twisted program that wants SFTP beside what it does needs no more than this::
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+import attrs
 from twisted.application.service import MultiService
 from twisted.conch.ssh.keys import Key
 from twisted.internet.defer import Deferred, gatherResults
@@ -27,29 +29,29 @@ from twisted.logger import LogBeginner
 from sftpgo.accounts import Accounts
 from sftpgo.actions.hooks import UserHooks
 from sftpgo.config.load import Loaded
-from sftpgo.config.model import Config
 from sftpgo.dataprovider.select import select_provider
 from sftpgo.dataprovider.waiting import started
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.domain.user import User
+from sftpgo.doors import Doors
 from sftpgo.draining import Drain
-from sftpgo.errors import ProviderError, SFTPGoError, StartupError
+from sftpgo.errors import ConfigurationError, ProviderError, SFTPGoError, StartupError
 from sftpgo.health import HealthCheck
 from sftpgo.httpface import HTTPFace
 from sftpgo.interfaces import IDataProvider
-from sftpgo.listening import Addresses, Ports, Where, http_bindings, sftp_bindings
+from sftpgo.listening import Addresses, written
 from sftpgo.log import Log, Logging, LogSettings, start_logging
 from sftpgo.metrics import Metrics
 from sftpgo.passwords import Passwords
+from sftpgo.reload import Coalesced, compare
 from sftpgo.scans import Progress, Scans
-from sftpgo.signals import Signals
-from sftpgo.ssh import authorized_keys, tcp
-from sftpgo.ssh.entrance import Entrance, Proxies
-from sftpgo.ssh.factory import ServerFactory
+from sftpgo.signals import Handlers, let_kill
+from sftpgo.ssh import authorized_keys
 from sftpgo.sshface import SSHFace
 from sftpgo.storage.confined import Home
 from sftpgo.storage.support import detect
 from sftpgo.storage.usage import Usage
+from sftpgo.systemd import Supervisor
 from sftpgo.transfers import Transfers
 from sftpgo.version import VersionInfo
 from sftpgo.welcome import welcome_text
@@ -68,6 +70,8 @@ def build(
     provider: Any = None,
     clock: Callable[[], float] = time.time,
     wait: float = 0.0,
+    read_again: Callable[[], Loaded] | None = None,
+    supervisor: Supervisor | None = None,
 ) -> SFTPGoService:
     """Put the server together; nothing is opened before the service starts.
 
@@ -77,6 +81,9 @@ def build(
     @param welcome: where people are told that the server is up, and what to do next.
     @param provider: somebody's own L{IDataProvider}, in place of the configured one.
     @param wait: seconds to wait for a database that is not there yet.
+    @param read_again: reads the configuration on SIGHUP, in a thread; without it the program around has the signals
+        SIGHUP, SIGTERM and SIGINT for itself, and calls L{SFTPGoService.reload} and L{SFTPGoService.hurry}.
+    @param supervisor: the service manager that started the process.
     @raise StartupError: when the configuration names something that is not there.
     """
     if provider is None:
@@ -84,7 +91,17 @@ def build(
             loaded.config.data_provider, loaded.config_dir, reactor=reactor, warn=Log("dataProvider").warn
         )
     return SFTPGoService(
-        loaded, reactor, IDataProvider(provider), clock, log_settings, log_beginner, failed, welcome, wait
+        loaded,
+        reactor,
+        IDataProvider(provider),
+        clock,
+        log_settings,
+        log_beginner,
+        failed,
+        welcome,
+        wait,
+        read_again,
+        supervisor or Supervisor(),
     )
 
 
@@ -106,7 +123,9 @@ class SFTPGoService(MultiService):
         log_beginner: LogBeginner | None,
         failed: Callable[[BaseException], None] | None,
         welcome: TextIO | None,
-        wait: float = 0.0,
+        wait: float,
+        read_again: Callable[[], Loaded] | None,
+        supervisor: Supervisor,
     ) -> None:
         super().__init__()
         self.setName("sftpgo")
@@ -122,10 +141,12 @@ class SFTPGoService(MultiService):
         self._wait = wait
         self._log = Log("service")
         self._logging: Logging | None = None
-        self._signals: Signals | None = None
-        self._ports = Ports(reactor, self.run_in_thread, self._log)
+        self._read_again = read_again
+        self._supervisor = supervisor
+        self._signals = Handlers(reactor)
+        self._addresses: Addresses | None = None
+        self._reload = Coalesced(lambda: Deferred.fromCoroutine(self._reload_logged()))
         self._drain = Drain(reactor, self.registry, self._log)
-        self._factory: ServerFactory | None = None
         self._starting: Deferred[None] | None = None
         self.started: Deferred[Addresses] = Deferred()
         settings = loaded.config.data_provider
@@ -146,7 +167,7 @@ class SFTPGoService(MultiService):
         self.metrics.active_connections(self.registry.active)
         self.transfers: Transfers | None = None
         self.scans = Scans(self._rescan, self.run_in_thread, clock, Log("httpd"), enabled=bool(settings.track_quota))
-        self._ssh = SSHFace(reactor, provider, self.passwords, self.registry, self.metrics, self.run_in_thread, clock)
+        ssh = SSHFace(reactor, provider, self.passwords, self.registry, self.metrics, self.run_in_thread, clock)
         self._http = HTTPFace(
             loaded,
             reactor,
@@ -158,6 +179,7 @@ class SFTPGoService(MultiService):
             self.run_in_thread,
             clock,
         )
+        self._doors = Doors(reactor, ssh, self._http, supervisor, self.run_in_thread, self._log)
 
     def run_in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Call something that may wait, off the reactor."""
@@ -182,7 +204,7 @@ class SFTPGoService(MultiService):
             addresses = await self._bring_up()
         except Exception as error:
             self._log.error(f"the server could not start: {_reason(error)}")
-            await self._take_down(0.0)
+            await self._take_down(0.0, failed=True)
             if not self.running:
                 self.started.addErrback(lambda _failure: None)  # stopped before it was up: nobody is surprised
             elif self._failed is not None:
@@ -191,10 +213,16 @@ class SFTPGoService(MultiService):
             self.started.errback(error)
         else:
             self._announce(addresses)
+            self._addresses = addresses
+            self._supervisor.ready()
+            self._supervisor.watch(self._reactor, self._status)
             self.started.callback(addresses)
 
     async def _bring_up(self) -> Addresses:
         config = self.loaded.config
+        self._supervisor.starting(self._wait)
+        if self._read_again is not None:
+            self._signals.on(signal.SIGHUP, self._reload)
         if self._log_settings is not None:
             self._logging = start_logging(
                 self._log_settings,
@@ -204,7 +232,7 @@ class SFTPGoService(MultiService):
                 stdout=sys.__stdout__ or sys.stdout,
                 beginner=self._log_beginner,
             )
-            self._signals = Signals(self._reactor, self._logging.reopen)
+            self._signals.on(signal.SIGUSR1, self._logging.reopen)
         for warning in self.loaded.warnings:
             self._log.warn(warning)
         self._log.info(f"starting sftpgo {VersionInfo()}, configuration: {self.loaded.path or 'built-in defaults'}")
@@ -217,31 +245,73 @@ class SFTPGoService(MultiService):
         self.transfers = Transfers(
             self.loaded, self.provider, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
         )
-        self._factory = await self._ssh.prepare(self.loaded, self.transfers)
-        addresses = await self._listen(config, self._factory)
+        addresses = await self._doors.open(self.loaded, self.transfers)
         self.transfers.start()
         return addresses
 
-    async def _listen(self, config: Config, factory: ServerFactory) -> Addresses:
-        sftp: list[Where] = []
-        for binding in sftp_bindings(config.sftpd):
-            mode = config.sftpd.proxy_protocol if binding.proxy_protocol is None else binding.proxy_protocol
-            entrance = Entrance(factory, mode, Proxies(config.sftpd.proxy_allowed))
-            sftp += await self._ports.listen("SFTP", binding, entrance, tcp.adopt)
-        http: list[Where] = []
-        for binding in http_bindings(config.httpd):
-            site, protocol = await self._http.prepare(binding.addresses)
-            http += await self._ports.listen(protocol, binding, site)
-        return Addresses(tuple(sftp), tuple(http))
+    def _status(self) -> str:
+        connections, transfers = self.registry.active(), self.registry.transfers()
+        where = ", ".join(map(written, self._addresses.sftp_all)) if self._addresses is not None else ""
+        return f"SFTP on {where}: {connections} connections, {transfers} transfers"
+
+    # Reloading.
+
+    def reload(self, loaded: Loaded) -> Deferred[None]:
+        """Use another configuration, as far as that can be without a restart, for connections from now on.
+
+        Host keys, certificate, users of the HTTP server and banner are read again in any case.  Connections go on.
+
+        @raise SFTPGoError: when something in it cannot be used; everything stays as it was then.
+        """
+        return Deferred.fromCoroutine(self._renew(loaded))
+
+    async def _reload_logged(self) -> None:
+        """SIGHUP."""
+        if self._logging is not None:
+            self._logging.reopen()
+        if self._addresses is None or self._read_again is None or not self.running:
+            return
+        self._supervisor.reloading()
+        try:
+            await self._renew(await self.run_in_thread(self._read_again))
+        except ConfigurationError as error:
+            for problem in error.problems:
+                self._log.error(f"the configuration stays as it is: {problem}")
+        except SFTPGoError as error:
+            self._log.error(f"the configuration stays as it is: {error}")
+        except Exception as error:
+            self._log.failure("the configuration stays as it is", error)
+        finally:
+            self._supervisor.ready()
+
+    async def _renew(self, loaded: Loaded) -> None:
+        transfers = self.transfers
+        if transfers is None or self._addresses is None:
+            raise StartupError("the server is not running")
+        change = compare(self.loaded.config, loaded.config)
+        used = attrs.evolve(loaded, config=change.config, config_dir=self.loaded.config_dir)
+        use = await self._doors.renew(used, transfers)
+        if not self.running:
+            return
+        # From here on nothing fails, and nobody is served in between.
+        self.loaded, sftpd = used, change.config.sftpd
+        os.umask(sftpd.umask_value)
+        use()
+        self.user_hooks.configure(change.config.data_provider.actions)
+        transfers.renew(sftpd)
+        for warning in loaded.warnings:
+            self._log.warn(warning)
+        for name in change.waiting:
+            self._log.warn(f"{name} has changed, which needs a restart; the value before it stays in use")
+        self._log.info(f"the configuration has been loaded again, changed: {', '.join(change.changed) or 'nothing'}")
 
     def _announce(self, addresses: Addresses) -> None:
-        if self._welcome is None or self._factory is None:
+        if self._welcome is None:
             return
-        keys = self._factory.privateKeys
-        told: Deferred[None] = Deferred.fromCoroutine(self._tell(self._welcome, addresses, keys))
+        told: Deferred[None] = Deferred.fromCoroutine(self._tell(self._welcome, addresses, self._doors.host_keys))
         told.addErrback(lambda failure: self._log.failure("the welcome could not be written", failure))
 
-    async def _tell(self, stream: TextIO, addresses: Addresses, keys: dict[bytes, Key]) -> None:
+    async def _tell(self, stream: TextIO, addresses: Addresses, keys: Mapping[bytes, Key]) -> None:
         if self._log_settings is not None and not self._log_settings.path:
             return  # standard output is the log's
         try:
@@ -258,30 +328,40 @@ class SFTPGoService(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """Accept nobody new, let transfers end for the grace time, close everything."""
+        if self._read_again is not None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._signals.on(number, self.hurry)
         stopped = super().stopService()
         grace = float(self.loaded.config.sftpd.grace_time)
         down: Deferred[None] = Deferred.fromCoroutine(self._take_down(grace))
         return gatherResults([d for d in (stopped, down) if d is not None]).addCallback(lambda _: None)
 
-    async def _take_down(self, grace: float) -> None:
-        if self._starting is not None and not self.started.called and grace:
+    def hurry(self) -> None:
+        """While the server stops: wait for nobody any more.  For who asks a second time; the third signal kills."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            let_kill(number)
+        self._log.warn("told again to stop: running transfers are cut off")
+        self._drain.hurry()
+
+    async def _take_down(self, grace: float, *, failed: bool = False) -> None:
+        if self._starting is not None and not self.started.called and not failed:
             self._starting.cancel()
-        await self._ports.close()
-        if self._factory is not None:
-            await self._drain.connections(self._factory.transports, grace)
+        if self._addresses is not None:
+            self._supervisor.stopping(grace, f"Stopping, {self.registry.transfers()} transfers may end")
+        await self._doors.close()
+        await self._drain.connections(self._doors.transports, grace)
         await self.scans.stop()
         if self.transfers is not None:
-            await self.transfers.stop(grace)
-        await self.user_hooks.stop(grace)
+            await self.transfers.stop(0.0 if self._drain.hurried else grace)
+        await self.user_hooks.stop(0.0 if self._drain.hurried else grace)
         self.health.stop()
         await self.provider.stop()
-        self._http.close()
-        if self._signals is not None:
-            self._signals.restore()
-        if grace:
+        self._supervisor.stop()
+        self._signals.restore()
+        if not failed:
             self._log.info("the server has stopped")
         logging, self._logging = self._logging, None
-        if logging is not None and grace:
+        if logging is not None and not failed:
             logging.close()
 
 

@@ -1,7 +1,8 @@
-"""Unix signals beyond those that end the process: SIGUSR1 reopens the log, SIGHUP loads the certificate again."""
+"""Unix signals as calls on the reactor: SIGUSR1 reopens the log, SIGHUP reloads, a second SIGTERM ends at once."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -33,3 +34,26 @@ class Signals:
         if self._installed:
             self._installed = False
             signal.signal(self._number, self._before)
+
+
+class Handlers:
+    """What is called on several signals, until L{restore}."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._taken: list[Signals] = []
+
+    def on(self, number: int, called: Callable[[], None]) -> None:
+        """Call this when that signal comes, in place of what was called before."""
+        self._taken.append(Signals(self._reactor, called, number))
+
+    def restore(self) -> None:
+        """Put back what handled the signals before."""
+        while self._taken:
+            self._taken.pop().restore()
+
+
+def let_kill(number: int) -> None:
+    """Let this signal end the process, as if nobody had asked for it."""
+    with contextlib.suppress(ValueError):
+        signal.signal(number, signal.SIG_DFL)

@@ -15,6 +15,7 @@ from sftpgo.config.load import Loaded, load
 from sftpgo.errors import ConfigurationError, SFTPGoError
 from sftpgo.log import LogSettings
 from sftpgo.service import build
+from sftpgo.systemd import Supervisor
 
 _TRUE = {"1", "t", "true", "yes", "on"}
 _FALSE = {"0", "f", "false", "no", "off"}
@@ -145,7 +146,15 @@ def makeService(options: Options) -> IService:
     try:
         loaded = options.load()
         return IService(
-            build(loaded, reactor, log_settings=options.log_settings(), failed=failed, wait=options["wait"])
+            build(
+                loaded,
+                reactor,
+                log_settings=options.log_settings(),
+                failed=failed,
+                wait=options["wait"],
+                read_again=options.load,
+                supervisor=Supervisor.take(os.environ),
+            )
         )
     except SFTPGoError as error:
         refuse(error)

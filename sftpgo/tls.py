@@ -44,6 +44,11 @@ class Certificate:
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
 
+    def become(self, other: Certificate) -> None:
+        """Take the place of this one, which has been loaded."""
+        self._certificate_file, self._key_file = other._certificate_file, other._key_file
+        self._options = other._options
+
     def getContext(self) -> Any:
         """The context for a new connection."""
         if self._options is None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 
 from sftpgo.actions.hooks import TransferHooks
@@ -19,6 +20,7 @@ from sftpgo.avatars.recovery import Recovery
 from sftpgo.avatars.shared import SharedTransfers
 from sftpgo.avatars.upload import IN_PLACE, UploadSettings
 from sftpgo.config.load import Loaded, resolve
+from sftpgo.config.model import SFTPD
 from sftpgo.domain.actions import TransferEvent
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.log import Log
@@ -99,7 +101,17 @@ class Transfers:
         self._recovering.addErrback(
             lambda failure: self._log.failure("looking after a killed server's uploads failed", failure)
         )
+        self._tell_problems()
 
+    def renew(self, sftpd: SFTPD) -> None:
+        """Use what can change while the server runs; uploads of sessions that are here go on as they began."""
+        self.hooks.configure(sftpd.actions)
+        self._idle.allow(sftpd.idle_timeout)
+        uploads = UploadSettings(self.shared.uploads.mode, sftpd.fsync_uploads, sftpd.upload_digest)
+        self.shared = attrs.evolve(self.shared, uploads=uploads)
+        self._tell_problems()
+
+    def _tell_problems(self) -> None:
         Deferred.fromCoroutine(self._check_hooks()).addErrback(
             lambda failure: self._log.failure("the hooks could not be checked", failure)
         )

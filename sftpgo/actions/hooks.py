@@ -66,24 +66,28 @@ class _Hooks:
         clock = clock or reactor
         self._log = log
         self._on_failure = on_failure
+        self._make_command = lambda path: Command(
+            path, reactor, clock, os.environ if environ is None else environ, limits
+        )
+        self._make_request = lambda url: Request(Address.parse(url), reactor, clock, limits, trust_root)
+        self.configure(settings)
+        self._queue = HookQueue(
+            clock, log, lambda: self._failed("queue"), limit=limits.queue, concurrency=limits.concurrency
+        )
+
+    def configure(self, settings: Actions) -> None:
+        """Run and call what these settings say, for events from now on and for those that wait."""
         self._selected = frozenset(settings.execute_on)
         self._problems: list[str] = []
-        self._command: Command | None = None
+        self._command = self._make_command(settings.command) if settings.command else None
         self._request: Request | None = None
-        if settings.command:
-            environ = os.environ if environ is None else environ
-            self._command = Command(settings.command, reactor, clock, environ, limits)
         if settings.http_notification_url:
             try:
-                address = Address.parse(settings.http_notification_url)
-                self._request = Request(address, reactor, clock, limits, trust_root)
+                self._request = self._make_request(settings.http_notification_url)
             except ValueError as error:
                 self._problems.append(f"http_notification_url cannot be used: {error}")
         if self._command is None and self._request is None:
             self._selected = frozenset()
-        self._queue = HookQueue(
-            clock, log, lambda: self._failed("queue"), limit=limits.queue, concurrency=limits.concurrency
-        )
 
     def check(self) -> list[str]:
         """What is wrong with the settings, a line each, to be logged at start; looks at the disk."""

@@ -56,6 +56,12 @@ class IdleWatch:
             looking = self._loop.start(min(_LOOK, self._limit / 4), now=False)
             looking.addErrback(lambda failure: self._log.failure("idle connections are not looked for", failure))
 
+    def allow(self, minutes: int) -> None:
+        """Have another limit from now on."""
+        self.stop()
+        self._limit = minutes * 60
+        self.start()
+
     def stop(self) -> None:
         """Look no more."""
         if self._loop.running:

@@ -66,6 +66,11 @@ class Authentication:
         self._reading = DeferredLock()
         self._hashing = DeferredLock()
 
+    def read_from(self, users: UserFile) -> None:
+        """Let in who is in another file from now on."""
+        self._users = users
+        self._hashes.clear()
+
     async def require(self, request: Request) -> None:
         """Return when the request may go on.
 

@@ -78,10 +78,14 @@ class Gate(Resource):
     ) -> None:
         super().__init__()
         self._routes = routes
-        self._hosts = None if hosts is None else frozenset(host.lower().encode("ascii") for host in hosts)
+        self.answer_to(hosts)
         self._log = log
         self._authentication = authentication
         self._failed = failed
+
+    def answer_to(self, hosts: Collection[str] | None) -> None:
+        """Be called by these names from now on; C{None} for any."""
+        self._hosts = None if hosts is None else frozenset(host.lower().encode("ascii") for host in hosts)
 
     def render(self, request: Request) -> int:
         """Hand over to the routes, or refuse."""

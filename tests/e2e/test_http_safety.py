@@ -101,7 +101,7 @@ class ServerTests(SynchronousTestCase):
         after = self.subject(server, context)
         self.assertNotEqual(before, after)
         (server.directory / "cert.pem").write_text("damaged")
-        self.hang_up(server, "the certificate stays as it is")
+        self.hang_up(server, "the configuration stays as it is: httpd.certificate_file")
         self.assertEqual(self.subject(server, context), after)
         self.assertEqual(server.stop(), 0)
 
