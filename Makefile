@@ -4,6 +4,7 @@
 #   make test    install what the tests can use, and run them
 #   make lint    ruff, mypy, import-linter
 #   make bench   measure this server beside OpenSSH's and others; BENCH_ARGS=--help says how
+#   make generated   write the sample configurations, manual pages and completions in etc/ anew
 #   make clean   remove all of that
 
 PYTHON ?= python3
@@ -14,9 +15,9 @@ TEST_JOBS ?= 2
 
 # Programs the tests talk to.  Where they cannot be installed, the tests that need them are skipped and say so.
 TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server \
-	chromium chromium-driver fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db rclone
+	chromium chromium-driver fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db zsh fish rclone
 
-.PHONY: run test lint bench format clean programs venv
+.PHONY: run test lint bench generated format clean programs venv
 
 venv: $(STAMP)
 
@@ -43,10 +44,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m sftpgo.reference --check
 
 bench: $(STAMP)
 	@scripts/install-packages openssh-client openssh-server || true
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+generated: $(STAMP)
+	$(BIN)/python -m sftpgo.reference
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,6 +27,9 @@ Available commands:
   import        Bring in the accounts of another server
   rest          Manage a running server over its REST API
   explain       Tell which rule decides on a request of a user
+  check-config  Print the effective configuration and where each value is from
+  doctor        Look for what is wrong with this installation, and say what to do
+  completion    Print a completion script for bash, zsh or fish
   help          Help about any command
 
 Flags:
@@ -132,6 +136,34 @@ def explain(words: Sequence[str]) -> None:
     sys.exit(run(words))
 
 
+def check_config(words: Sequence[str]) -> None:
+    """C{sftpgo check-config}: the effective configuration, and where each value is from."""
+    from sftpgo.checkconfig import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
+def doctor(words: Sequence[str]) -> None:
+    """C{sftpgo doctor}: look for what is wrong with this installation."""
+    from sftpgo.doctor.command import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
+def completion(words: Sequence[str]) -> None:
+    """C{sftpgo completion}: print a completion script for a shell."""
+    from sftpgo.reference.completion import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
+def summaries() -> dict[str, str]:
+    """Every command there is, with its line of the help."""
+    lines = (re.fullmatch(r"  ([a-z-]+) +([A-Z].*)", line) for line in _HELP.splitlines())
+    found = {match[1]: match[2] for match in lines if match}
+    return {name: found[name] for name in _COMMANDS}
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "serve": serve,
     "portable": portable,
@@ -139,4 +171,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "import": import_accounts,
     "rest": rest,
     "explain": explain,
+    "check-config": check_config,
+    "doctor": doctor,
+    "completion": completion,
 }

@@ -31,7 +31,7 @@ ALLOWED, UNKNOWN, DENIED = 0, 1, 2
 
 def run(words: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
-    options = _flags().parse_args(words)
+    options = flags().parse_args(words)
     try:
         loaded = configuration(options)
     except SFTPGoError as error:
@@ -56,14 +56,15 @@ def run(words: Sequence[str]) -> int:
     return UNKNOWN
 
 
-def _flags() -> Parser:
-    flags = parser("explain", _ABOUT, os.environ)
-    flags.add_argument("username")
-    flags.add_argument("operation", choices=tuple(OPERATIONS))
-    flags.add_argument("path", help="as the user sees it")
-    flags.add_argument("--ip", default="", help="the address it comes from")
-    flags.add_argument("--json", action="store_true", help="print what the REST API answers")
-    return flags
+def flags() -> Parser:
+    """The command's flags."""
+    made = parser("explain", _ABOUT, os.environ)
+    made.add_argument("username")
+    made.add_argument("operation", choices=tuple(OPERATIONS))
+    made.add_argument("path", help="as the user sees it")
+    made.add_argument("--ip", default="", help="the address it comes from")
+    made.add_argument("--json", action="store_true", help="print what the REST API answers")
+    return made
 
 
 async def _ask(options: Namespace, loaded: Loaded, reactor: Any) -> Verdict:

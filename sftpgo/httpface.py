@@ -11,6 +11,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from sftpgo.accounts import Accounts
 from sftpgo.backups import Backups
 from sftpgo.config.load import Loaded, resolve
+from sftpgo.config.model import HTTPD
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.errors import StartupError
 from sftpgo.explain import Explainer
@@ -25,6 +26,18 @@ from sftpgo.web.gate import hosts_for
 from sftpgo.web.proxies import Proxies
 from sftpgo.web.site import build_site
 from sftpgo.web.templates import Templates
+
+
+def require_guarded(settings: HTTPD, addresses: Sequence[str]) -> None:
+    """Refuse settings with which anybody could manage users, or half of a certificate; raises L{StartupError}."""
+    if not (settings.auth_user_file or settings.allow_unauthenticated or own_hosts(addresses)):
+        reached = " or ".join(filter(None, addresses)) or "this machine"
+        raise StartupError(
+            f"httpd.bind_address: whoever reaches {reached} could manage users; "
+            "set httpd.auth_user_file, or httpd.allow_unauthenticated to true"
+        )
+    if bool(settings.certificate_file) != bool(settings.certificate_key_file):
+        raise StartupError("httpd.certificate_file, httpd.certificate_key_file: one needs the other")
 
 
 @attrs.define(eq=False)
@@ -64,14 +77,7 @@ class HTTPFace:
         @raise StartupError: when a file cannot be used, or anybody could manage users.
         """
         settings = self.loaded.config.httpd
-        if not (settings.auth_user_file or settings.allow_unauthenticated or own_hosts(addresses)):
-            reached = " or ".join(filter(None, addresses)) or "this machine"
-            raise StartupError(
-                f"httpd.bind_address: whoever reaches {reached} could manage users; "
-                "set httpd.auth_user_file, or httpd.allow_unauthenticated to true"
-            )
-        if bool(settings.certificate_file) != bool(settings.certificate_key_file):
-            raise StartupError("httpd.certificate_file, httpd.certificate_key_file: one needs the other")
+        require_guarded(settings, addresses)
         self._addresses = addresses
         users = await self._users(self.loaded)
         if users is not None:

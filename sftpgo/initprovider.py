@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from sftpgo.commandline import configuration, parser, reasons
+from sftpgo.commandline import Parser, configuration, parser, reasons
 from sftpgo.config.load import Loaded
 from sftpgo.dataprovider.backoff import DatabaseDown
 from sftpgo.dataprovider.initialise import initialise
@@ -20,7 +20,7 @@ _STEP = 1.0
 
 def run(words: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
-    options = parser("initprovider", _ABOUT, os.environ).parse_args(words)
+    options = flags().parse_args(words)
     try:
         lines = _patiently(configuration(options), options.wait, time.sleep)
     except SFTPGoError as error:
@@ -30,6 +30,11 @@ def run(words: Sequence[str]) -> int:
     for line in lines:
         print(line)
     return 0
+
+
+def flags() -> Parser:
+    """The command's flags."""
+    return parser("initprovider", _ABOUT, os.environ)
 
 
 def _patiently(loaded: Loaded, wait: float, sleep: Callable[[float], None]) -> Sequence[str]:

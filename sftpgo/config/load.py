@@ -26,12 +26,14 @@ class Loaded:
     @ivar path: absolute path of the file that was read, or C{None}: there is none.
     @ivar warnings: one line each, for the log.
     @ivar config_dir: absolute path of the directory that relative paths start from.
+    @ivar origins: where each given key comes from, a file or an environment variable; the others have their defaults.
     """
 
     config: Config
     path: str | None
     warnings: tuple[str, ...]
     config_dir: str
+    origins: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def load(
@@ -71,6 +73,7 @@ def load(
         path=path,
         warnings=tuple(report.warnings),
         config_dir=os.path.abspath(config_dir),
+        origins={name: entry.origin for name, entry in given.items()},
     )
 
 

@@ -59,6 +59,11 @@ def location(path: str, connection_string: str) -> str:
     return connection_string or "file:" + quote(os.fsencode(path))
 
 
+def file_of(where: str) -> str:
+    """The path in C{file:PATH?parameters}; raises L{StartupError} where there is none."""
+    return _parse(where)[0]
+
+
 def prepare(where: str, table: str) -> list[str]:
     """Bring the schema up to date; returns the names of the scripts that were applied.  Blocks.
 

@@ -31,7 +31,7 @@ are here as the source has them are left alone."""
 
 def run(words: Sequence[str]) -> None:
     """Do what the command line says, and exit with 0, or with 1 after saying why not."""
-    options = _flags().parse_args(words)
+    options = flags().parse_args(words)
     try:
         loaded = configuration(options)
         _require_managing(loaded)
@@ -58,23 +58,24 @@ def _require_managing(loaded: Loaded) -> None:
         raise MethodDisabled("users are not managed here: data_provider.manage_users is 0")
 
 
-def _flags() -> Parser:
-    flags = parser("import", _ABOUT, os.environ)
-    flags.add_argument("source", metavar="SOURCE", help="the file to read")
-    flags.add_argument("--format", choices=[AUTO, *FORMATS], default=AUTO, help="what SOURCE is; auto: see by itself")
-    flags.add_argument("--dry-run", action="store_true", help="tell what would be done, and change nothing")
-    flags.add_argument("-q", "--quiet", action="store_true", help="tell the numbers only")
-    flags.add_argument("--table", default="users", help="sqlite: the table of users (users)")
-    flags.add_argument("--shadow", default="", help="passwd: the file with the hashes (shadow beside SOURCE)")
-    flags.add_argument("--min-uid", type=int, default=1000, help="passwd: the lowest uid to take (1000)")
-    flags.add_argument("--max-uid", type=int, default=60000, help="passwd: the highest uid to take (60000)")
-    flags.add_argument(
+def flags() -> Parser:
+    """The command's flags."""
+    made = parser("import", _ABOUT, os.environ)
+    made.add_argument("source", metavar="SOURCE", help="the file to read")
+    made.add_argument("--format", choices=[AUTO, *FORMATS], default=AUTO, help="what SOURCE is; auto: see by itself")
+    made.add_argument("--dry-run", action="store_true", help="tell what would be done, and change nothing")
+    made.add_argument("-q", "--quiet", action="store_true", help="tell the numbers only")
+    made.add_argument("--table", default="users", help="sqlite: the table of users (users)")
+    made.add_argument("--shadow", default="", help="passwd: the file with the hashes (shadow beside SOURCE)")
+    made.add_argument("--min-uid", type=int, default=1000, help="passwd: the lowest uid to take (1000)")
+    made.add_argument("--max-uid", type=int, default=60000, help="passwd: the highest uid to take (60000)")
+    made.add_argument(
         "--permissions",
         type=_permissions,
         default=("*",),
         help="passwd, pureftpd, proftpd: what new accounts may do in their homes, with commas between (*)",
     )
-    return flags
+    return made
 
 
 def _permissions(text: str) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from typing import TextIO
 from sftpgo.restcli.arguments import parser
 from sftpgo.restcli.client import Client, RefusedByServer, Unreachable
 from sftpgo.restcli.commands import COMMANDS
-from sftpgo.restcli.completion import script
 from sftpgo.restcli.output import show
 
 DONE, REFUSED, UNREACHABLE = 0, 1, 3
@@ -36,7 +35,9 @@ def run(words: Sequence[str], environ: Mapping[str, str], stdin: TextIO, stdout:
     top = parser(environ)
     given = top.parse_args(words)
     if given.command == "completion":
-        stdout.write(script(top, given.shell))
+        from sftpgo.reference.completion import script  # noqa: PLC0415 -- it knows every command's options, these too
+
+        stdout.write(script(given.shell))
         return DONE
     if getattr(given, "password", None) == "-":
         given.password = stdin.readline().rstrip("\r\n")
