@@ -3,7 +3,7 @@ _sftpgo() {
   local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" place="" words="" kind=-W word
   for word in "${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
     case "$place/$word" in
-      /serve|/initprovider|/import|/rest|rest/add-user|rest/update-user|rest/delete-user|rest/get-users|rest/get-user-by-id|rest/get-quota-scans|rest/start-quota-scan|rest/cancel-quota-scan|rest/get-connections|rest/close-connection|rest/get-version|rest/get-provider-status|rest/dumpdata|rest/loaddata|rest/explain|rest/events|rest/completion|/explain|/check-config|/doctor|/completion) place="${place:+$place/}$word" ;;
+      /serve|/portable|/initprovider|/import|/rest|rest/add-user|rest/update-user|rest/delete-user|rest/get-users|rest/get-user-by-id|rest/get-quota-scans|rest/start-quota-scan|rest/cancel-quota-scan|rest/get-connections|rest/close-connection|rest/get-version|rest/get-provider-status|rest/dumpdata|rest/loaddata|rest/explain|rest/events|rest/completion|/explain|/check-config|/doctor|/completion) place="${place:+$place/}$word" ;;
     esac
   done
   case "$place $previous" in
@@ -17,6 +17,15 @@ _sftpgo() {
     'serve -a'|'serve --log-max-age') words="" ;;
     'serve -z'|'serve --log-compress') words="" ;;
     'serve -v'|'serve --log-verbose') words="" ;;
+    'portable -d'|'portable --directory') kind=-d ;;
+    'portable -g'|'portable --permissions') words="" ;;
+    'portable -u'|'portable --username') words="" ;;
+    'portable -p'|'portable --password') words="" ;;
+    'portable -k'|'portable --public-key') kind=-f ;;
+    'portable -s'|'portable --sftpd-port') words="" ;;
+    'portable -c'|'portable --ssh-commands') words="" ;;
+    'portable -l'|'portable --log-file-path') kind=-f ;;
+    'portable --bind-address') words="" ;;
     'initprovider -c'|'initprovider --config-dir') kind=-d ;;
     'initprovider -f'|'initprovider --config-file') kind=-f ;;
     'initprovider --config') kind=-f ;;
@@ -92,8 +101,9 @@ _sftpgo() {
     'doctor --users') words="" ;;
     *)
       case "$place" in
-        "") words="serve initprovider import rest explain check-config doctor completion -h --help -v --version" ;;
+        "") words="serve portable initprovider import rest explain check-config doctor completion -h --help -v --version" ;;
         "serve") words="-c --config-dir -f --config-file --config -w --wait -l --log-file-path -s --log-max-size -b --log-max-backups -a --log-max-age -z --log-compress -v --log-verbose --help" ;;
+        "portable") words="-h --help -d --directory -g --permissions -u --username -p --password -k --public-key -s --sftpd-port -c --ssh-commands -l --log-file-path --bind-address -S --advertise-service --no-advertise-service -C --advertise-credentials --no-advertise-credentials" ;;
         "initprovider") words="-h --help -c --config-dir -f --config-file --config -w --wait" ;;
         "import") words="-h --help -c --config-dir -f --config-file --config -w --wait --format --dry-run -q --quiet --table --shadow --min-uid --max-uid --permissions" ;;
         "rest") words="add-user update-user delete-user get-users get-user-by-id get-quota-scans start-quota-scan cancel-quota-scan get-connections close-connection get-version get-provider-status dumpdata loaddata explain events completion -h --help -b --base-url -a --auth-type -u --auth-user -p --auth-password -d --debug -i --insecure --ca-file --timeout -o --output -t --no-color" ;;

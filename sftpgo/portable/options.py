@@ -66,33 +66,34 @@ def parse(words: Sequence[str]) -> Share:
     @raise StartupError: naming the flag that cannot be used.
     @raise SystemExit: for what is no flag, and after C{--help}.
     """
-    flags = _flags().parse_args([_switch(word) for word in words])
-    keys = _public_keys(flags.public_key)
-    generated = not flags.password and not keys
+    given = flags().parse_args([_switch(word) for word in words])
+    keys = _public_keys(given.public_key)
+    generated = not given.password and not keys
     user = User(
         status=STATUS_ENABLED,
-        username=flags.username,
-        password=_password() if generated else flags.password,
+        username=given.username,
+        password=_password() if generated else given.password,
         public_keys=keys,
-        home_dir=_directory(flags.directory),
-        permissions={"/": _permissions(flags.permissions)},
+        home_dir=_directory(given.directory),
+        permissions={"/": _permissions(given.permissions)},
     )
     _check(user)
     return Share(
         user=user,
         generated=generated,
-        bind_address=_address(flags.bind_address),
-        commands=_commands(flags.ssh_commands),
-        log_file=flags.log_file_path,
-        advertise=flags.advertise_service,
-        advertise_credentials=flags.advertise_credentials,
-        port=_port(flags.sftpd_port, _address(flags.bind_address)),
+        bind_address=_address(given.bind_address),
+        commands=_commands(given.ssh_commands),
+        log_file=given.log_file_path,
+        advertise=given.advertise_service,
+        advertise_credentials=given.advertise_credentials,
+        port=_port(given.sftpd_port, _address(given.bind_address)),
     )
 
 
-def _flags() -> Parser:
-    flags = Parser(prog="sftpgo portable", description=_ABOUT, allow_abbrev=False)
-    add = flags.add_argument
+def flags() -> Parser:
+    """The command's flags."""
+    made = Parser(prog="sftpgo portable", description=_ABOUT, allow_abbrev=False)
+    add = made.add_argument
     add("-d", "--directory", default=".", help="what to share (default: the current directory)")
     add(
         "-g",
@@ -110,7 +111,7 @@ def _flags() -> Parser:
     switch = argparse.BooleanOptionalAction
     add("-S", "--advertise-service", action=switch, default=False, help="tell the local network over multicast DNS")
     add("-C", "--advertise-credentials", action=switch, default=False, help="with -S: tell user and password as well")
-    return flags
+    return made
 
 
 def _switch(word: str) -> str:

@@ -16,6 +16,7 @@ from sftpgo import cli
 
 _SOURCES: Final[Mapping[str, Callable[[], Any]]] = {
     "serve": lambda: _from("sftpgo.tap").Options({}),
+    "portable": lambda: _from("sftpgo.portable.options").flags(),
     "initprovider": lambda: _from("sftpgo.initprovider").flags(),
     "import": lambda: _from("sftpgo.importing.command").flags(),
     "rest": lambda: _from("sftpgo.restcli.arguments").parser({}),
@@ -27,7 +28,7 @@ _SOURCES: Final[Mapping[str, Callable[[], Any]]] = {
 """Where the options of each command are: an L{argparse.ArgumentParser} or an L{usage.Options}."""
 
 _DIRECTORY_OPTIONS: Final = ("--config-dir", "--directory")
-_FILE_OPTIONS: Final = ("--config", "--config-file", "--log-file-path", "--ca-file", "--shadow")
+_FILE_OPTIONS: Final = ("--config", "--public-key", "--config-file", "--log-file-path", "--ca-file", "--shadow")
 
 
 @attrs.frozen
