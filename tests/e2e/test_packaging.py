@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo import __version__
 from tests.harness import PATIENCE, ROOT
 
 _LIST = "from twisted.scripts.twistd import run; run()"
@@ -75,6 +78,15 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(sorted(path.name for path in (self.installed / "sftpgo/sql/sqlite").iterdir()), scripts)
         done = python("-S", "-c", _MAKE_DATABASE, str(self.installed / "new.db"), **self.environ)
         self.assertEqual(done.stdout.strip(), "0 users", done.stderr)
+
+        self.check_version()
+
+    def check_version(self) -> None:
+        """It tells the commit and the moment of the build, where it was built from git."""
+        done = python("-S", "-m", "sftpgo", "--version", **self.environ)
+        moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+        commit = r"[0-9a-f]{7,40}(-dirty)?-" if (ROOT / ".git").exists() and shutil.which("git") else ""
+        self.assertRegex(done.stdout, rf"^SFTPGo version: {re.escape(__version__)}-{commit}{moment}\n$", done.stderr)
 
     def test_contents(self) -> None:
         names = zipfile.ZipFile(self.archive).namelist()
