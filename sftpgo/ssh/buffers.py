@@ -62,6 +62,11 @@ class ByteQueue:
         return self.tail - self.head
 
     @property
+    def limit(self) -> int:
+        """Where the bytes that L{reserve} has made writable may go to at most."""
+        return len(self.data) - self.trailer
+
+    @property
     def capacity(self) -> int:
         """Bytes that fit at most without growing."""
         return self._pool.size - self.margin - self.trailer

@@ -50,6 +50,9 @@ ALONE: Final = 1024 * 1024
 AT_ONCE: Final = 32 * 1024
 """What is served without a turn while others wait for theirs, in bytes."""
 
+_AROUND_PACKET: Final = HEADER + TRAILER + 4 + 64
+"""Bytes that a packet of data has at most besides the data: header, padding, length, tag."""
+
 _get_header = struct.Struct(">BBLL").unpack_from
 _put_header = struct.Struct(">BBLL").pack_into
 
@@ -264,51 +267,61 @@ class ByteStream:
             return False
         if link.compressor is not None:
             return self._pump_copies()
-        outbox, writer, largest, window = link.outbox, link.writer, self._largest, channel.remoteWindowLeft
-        seal, tag, sequence = writer.cipher.seal, writer.cipher.tag, writer.sequence
-        padding_of_largest = writer.padding(HEADER - 1 + largest)
-        # This loop is the whole cost of a download: it has no calls that can be left out.
-        data, view = outgoing.data, outgoing.view
-        first = head = outgoing.head
-        tail = outgoing.tail
-        packets = 0
-        free = True
-        while head < tail:
-            size = tail - head
-            if size > largest:
-                size = largest
-            elif more:
-                break
-            size = min(size, window)
-            padding = padding_of_largest if size == largest else writer.padding(HEADER - 1 + size)
-            end = head + size
-            total = size + padding + tag + HEADER + 4
-            if not size or not (outbox.reserve(total) or (link.flush() and outbox.reserve(total))):
+        rest = len(outgoing) % self._largest if more else 0
+        wanted = outgoing.tail - rest
+        until: int = min(wanted, outgoing.head + channel.remoteWindowLeft)
+        free = until == wanted
+        room = self._largest + _AROUND_PACKET
+        while outgoing.head < until:
+            if not link.outbox.reserve(room) and not (link.flush() and link.outbox.reserve(room)):
                 free = False
                 break
-            start = head - HEADER
-            stop = end + padding
-            _put_header(data, start, padding, MSG_CHANNEL_DATA, self._remote, size)
-            covered = bytes(view[end:stop])
-            view[end:stop] = writer.random(padding)
-            to = outbox.tail
-            seal(view[start:stop], sequence, outbox.view[to : to + total])
-            view[end:stop] = covered
-            outbox.tail = to + total
-            sequence = (sequence + 1) & SEQUENCE_MASK
-            packets += 1
-            window -= size
-            head = end
-        writer.count(packets, head - first)
-        channel.remoteWindowLeft = window
-        outgoing.head = head
-        if head == tail:
+            self._seal(until, link)
+        if outgoing.head == outgoing.tail:
             outgoing.head = outgoing.tail = HEADER
-        if free and outbox.tail - outbox.head >= GATHER:
+        if free and len(link.outbox) >= GATHER:
             free = link.flush()
         elif not link.batching:
             link.send_soon()
         return free
+
+    def _seal(self, until: int, link: Link) -> None:
+        """Seal outgoing bytes up to C{until} as far as there is room in the outbox.
+
+        This loop is the whole cost of a download: it has no calls that can be left out.
+        """
+        outgoing, outbox, writer, largest, remote = self.outgoing, link.outbox, link.writer, self._largest, self._remote
+        seal, tag, sequence = writer.cipher.seal, writer.cipher.tag, writer.sequence
+        padding_of_largest = writer.padding(HEADER - 1 + largest)
+        # Encrypted, one piece of it does for all packets of a batch.
+        random = writer.random(255)
+        data, view = outgoing.data, outgoing.view
+        sealed, to, limit = outbox.view, outbox.tail, outbox.limit
+        first = head = outgoing.head
+        packets = 0
+        while head < until:
+            size = min(until - head, largest)
+            padding = padding_of_largest if size == largest else writer.padding(HEADER - 1 + size)
+            end = head + size
+            stop = end + padding
+            next_to = to + size + padding + tag + HEADER + 4
+            if next_to > limit:
+                break
+            start = head - HEADER
+            _put_header(data, start, padding, MSG_CHANNEL_DATA, remote, size)
+            # The padding lands on the first bytes of the next packet.
+            covered = data[end:stop]
+            data[end:stop] = random[:padding]
+            seal(view[start:stop], sequence, sealed[to:next_to])
+            data[end:stop] = covered
+            sequence = (sequence + 1) & SEQUENCE_MASK
+            packets += 1
+            to = next_to
+            head = end
+        writer.count(packets, head - first)
+        outbox.tail = to
+        outgoing.head = head
+        self._channel.remoteWindowLeft -= head - first
 
     def _pump_copies(self) -> bool:
         """Send the outgoing bytes as ordinary messages, which are compressed."""
