@@ -35,8 +35,10 @@ from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.domain.user import User
 from sftpgo.doors import Doors
 from sftpgo.draining import Drain
+from sftpgo.embedding import Embedding, MakeFiles
 from sftpgo.errors import ConfigurationError, ProviderError, SFTPGoError, StartupError
 from sftpgo.health import HealthCheck
+from sftpgo.hooks import Hooks
 from sftpgo.httpface import HTTPFace
 from sftpgo.interfaces import IDataProvider
 from sftpgo.listening import Addresses, written
@@ -72,6 +74,8 @@ def build(
     wait: float = 0.0,
     read_again: Callable[[], Loaded] | None = None,
     supervisor: Supervisor | None = None,
+    hooks: Hooks | None = None,
+    filesystem: MakeFiles | None = None,
 ) -> SFTPGoService:
     """Put the server together; nothing is opened before the service starts.
 
@@ -80,10 +84,14 @@ def build(
     @param failed: told why the server could not start; without it the error is only logged.
     @param welcome: where people are told that the server is up, and what to do next.
     @param provider: somebody's own L{IDataProvider}, in place of the configured one.
+    @param clock: seconds since the epoch.
     @param wait: seconds to wait for a database that is not there yet.
     @param read_again: reads the configuration on SIGHUP, in a thread; without it the program around has the signals
         SIGHUP, SIGTERM and SIGINT for itself, and calls L{SFTPGoService.reload} and L{SFTPGoService.hurry}.
     @param supervisor: the service manager that started the process.
+    @param hooks: functions that are asked and told of what happens.
+    @param filesystem: makes somebody's own C{ISFTPServer} for a user who logs in, in place of a home on the disk; None
+        from it leaves that user at home.
     @raise StartupError: when the configuration names something that is not there.
     """
     if provider is None:
@@ -102,6 +110,7 @@ def build(
         wait,
         read_again,
         supervisor or Supervisor(),
+        Embedding(hooks, filesystem, reactor),
     )
 
 
@@ -126,6 +135,7 @@ class SFTPGoService(MultiService):
         wait: float,
         read_again: Callable[[], Loaded] | None,
         supervisor: Supervisor,
+        embedding: Embedding,
     ) -> None:
         super().__init__()
         self.setName("sftpgo")
@@ -139,6 +149,7 @@ class SFTPGoService(MultiService):
         self._failed = failed
         self._welcome = welcome
         self._wait = wait
+        self._embedding = embedding
         self._log = Log("service")
         self._logging: Logging | None = None
         self._read_again = read_again
@@ -161,13 +172,16 @@ class SFTPGoService(MultiService):
             check_key=authorized_keys.check,
             users_base_dir=settings.users_base_dir,
             manage_users=bool(settings.manage_users),
-            changed=self.user_hooks.user_changed,
+            changed=embedding.user_changed(self.user_hooks.user_changed),
         )
         self.health = HealthCheck(provider, reactor, Log("dataProvider"), self.metrics.set_availability)
         self.metrics.active_connections(self.registry.active)
         self.transfers: Transfers | None = None
         self.scans = Scans(self._rescan, self.run_in_thread, clock, Log("httpd"), enabled=bool(settings.track_quota))
-        ssh = SSHFace(reactor, provider, self.passwords, self.registry, self.metrics, self.run_in_thread, clock)
+        self._seen = embedding.provider(provider, self.accounts)
+        ssh = SSHFace(
+            reactor, self._seen, self.passwords, self.registry, self.metrics, self.run_in_thread, clock, embedding
+        )
         self._http = HTTPFace(
             loaded,
             reactor,
@@ -243,7 +257,7 @@ class SFTPGoService(MultiService):
         for problem in await self.run_in_thread(self.user_hooks.check):
             self._log.warn(problem)
         self.transfers = Transfers(
-            self.loaded, self.provider, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
+            self.loaded, self._seen, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
         )
         addresses = await self._doors.open(self.loaded, self.transfers)
         self.transfers.start()
@@ -354,6 +368,7 @@ class SFTPGoService(MultiService):
         if self.transfers is not None:
             await self.transfers.stop(0.0 if self._drain.hurried else grace)
         await self.user_hooks.stop(0.0 if self._drain.hurried else grace)
+        await self._embedding.stop()
         self.health.stop()
         await self.provider.stop()
         self._supervisor.stop()

@@ -11,13 +11,12 @@ from twisted.cred.portal import Portal
 
 from sftpgo.avatars.checkers import PasswordChecker, PublicKeyChecker
 from sftpgo.avatars.commands import Commands
-from sftpgo.avatars.events import AuthenticationLog
-from sftpgo.avatars.realm import Realm
 from sftpgo.avatars.system import NAMES, SystemCommands
 from sftpgo.avatars.usagewatch import QuotaKeeper
 from sftpgo.config.load import Loaded, resolve
 from sftpgo.config.model import SFTPD
 from sftpgo.domain.connection import ConnectionRegistry
+from sftpgo.embedding import Embedding
 from sftpgo.errors import StartupError
 from sftpgo.log import Log
 from sftpgo.metrics import Metrics
@@ -39,6 +38,7 @@ class SSHFace:
     @ivar provider: an L{IDataProvider}.
     @ivar run_in_thread: calls a function in a thread and gives what can be awaited for its result.
     @ivar clock: seconds since the epoch.
+    @ivar embedding: what the program around adds.
     """
 
     reactor: Any
@@ -48,6 +48,7 @@ class SSHFace:
     metrics: Metrics
     run_in_thread: Callable[..., Any]
     clock: Callable[[], float]
+    embedding: Embedding
     _log: Log = attrs.field(init=False, factory=lambda: Log("service"))
 
     async def prepare(self, loaded: Loaded, transfers: Transfers) -> ServerFactory:
@@ -66,7 +67,7 @@ class SSHFace:
         return ServerFactory(
             self._portal(loaded, transfers),
             host_keys,
-            AuthenticationLog(Log("sftpd"), self.metrics),
+            self.embedding.authentication_log(Log("sftpd"), self.metrics),
             self.reactor,
             wire,
             login_banner=banner,
@@ -75,7 +76,7 @@ class SSHFace:
         )
 
     def _portal(self, loaded: Loaded, transfers: Transfers) -> Portal:
-        realm = Realm(
+        realm = self.embedding.realm(
             self.provider,
             self.registry,
             Log("sftpd"),
@@ -85,12 +86,15 @@ class SSHFace:
             setstat_ignored=loaded.config.sftpd.setstat_mode == 1,
             commands=self._commands(loaded, transfers),
         )
-        return Portal(
+        return self.embedding.portal(
             realm,
             [
                 PasswordChecker(self.provider, self.passwords, self.clock),
                 PublicKeyChecker(self.provider, self.clock),
             ],
+            passwords=self.passwords,
+            clock=self.clock,
+            users_base_dir=loaded.config.data_provider.users_base_dir,
         )
 
     async def _host_keys(self, loaded: Loaded) -> dict[bytes, Key]:
@@ -129,7 +133,7 @@ class SSHFace:
         warning = system.describe()
         if warning and not NAMES.isdisjoint(settings.allowed_commands):
             self._log.warn(warning)
-        return Commands(
+        return self.embedding.commands(
             settings.allowed_commands,
             self.reactor,
             system,

@@ -120,24 +120,26 @@ class PublicKeyChecker:
             raise Refused("Not found")
         if reason := refusal(user, int(self._clock() * 1000)):
             raise Refused(reason)
-        known = _matching(user, credentials.blob)
+        known = matching_key(user, credentials.blob)
         if known is None:
             raise Refused("Invalid credentials")
         if not credentials.signature:
             raise ValidPublicKey
-        if not _has_signed(Key.fromString(known.blob), credentials):
+        if not has_signed(Key.fromString(known.blob), credentials):
             raise Refused("Invalid signature")
         return Authenticated(user, f"public_key:{known.fingerprint()}:{known.comment}")
 
 
-def _has_signed(key: Key, credentials: Any) -> bool:
+def has_signed(key: Key, credentials: Any) -> bool:
+    """Whether the signature in the credentials is the key's."""
     try:
         return bool(key.verify(credentials.signature, credentials.sigData))
     except (struct.error, ValueError):
         return False  # it does not even have the form of a signature
 
 
-def _matching(user: User, blob: bytes) -> authorized_keys.AuthorizedKey | None:
+def matching_key(user: User, blob: bytes) -> authorized_keys.AuthorizedKey | None:
+    """The account's key that has this blob, or None."""
     for line in user.public_keys:
         try:
             key = authorized_keys.parse(line)

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from typing import ClassVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -61,6 +62,8 @@ class UserFilesystem:
     @ivar bandwidth: limits what moves.
     @ivar life: shared by all copies of this that serve the same session.
     """
+
+    file_class: ClassVar[type[OpenFile]] = OpenFile
 
     user: User
     home: Home
@@ -132,7 +135,7 @@ class UserFilesystem:
             virtual = paths.from_wire(place.path)
             transfer = self.journal.started(DOWNLOAD, virtual)
             transfer.total = os.fstat(descriptor).st_size
-            return OpenFile(
+            return self.file_class(
                 descriptor,
                 self._hooks(),
                 transfer,
@@ -161,7 +164,7 @@ class UserFilesystem:
         return self._uploading(upload, virtual, real, read)
 
     def _uploading(self, upload: Upload, path: str, real_path: str, readable: bool) -> OpenFile:
-        return OpenFile(
+        return self.file_class(
             upload.descriptor,
             self._hooks(),
             upload.transfer,

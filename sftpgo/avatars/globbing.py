@@ -8,6 +8,7 @@ import os
 import re
 
 from sftpgo.avatars.filesystem import UserFilesystem
+from sftpgo.avatars.streams import settle
 from sftpgo.domain import paths
 from sftpgo.errors import PermissionDenied
 from sftpgo.ssh.words import Word
@@ -41,7 +42,7 @@ async def _step(files: UserFilesystem, directories: list[bytes], pattern: bytes)
     """One name further from each directory."""
     if not _WILD.search(_QUOTED.sub(b"", pattern)):
         name = _QUOTED.sub(rb"\1", pattern)
-        return [path for path in (_join(directory, name) for directory in directories) if _exists(files, path)]
+        return [path for path in (_join(directory, name) for directory in directories) if await _exists(files, path)]
     if len(pattern) > _MAX_PATTERN:
         return []
     matching = re.compile(fnmatch.translate(paths.from_wire(pattern)))
@@ -55,7 +56,7 @@ async def _step(files: UserFilesystem, directories: list[bytes], pattern: bytes)
 
 async def _matches(files: UserFilesystem, directory: bytes, matching: re.Pattern[str], *, hidden: bool) -> list[bytes]:
     try:
-        reader = files.open_directory(directory)
+        reader = await settle(files.open_directory(directory))
     except (OSError, PermissionDenied):
         return []
     try:
@@ -77,9 +78,9 @@ def _names(reader: DirectoryReader, matching: re.Pattern[str], hidden: bool) -> 
     return found
 
 
-def _exists(files: UserFilesystem, path: bytes) -> bool:
+async def _exists(files: UserFilesystem, path: bytes) -> bool:
     try:
-        files.stat(path, follow=False)
+        await settle(files.stat(path, follow=False))
     except (OSError, PermissionDenied):
         return False
     return True

@@ -18,7 +18,7 @@ from sftpgo.avatars.bandwidth import UNLIMITED, Bandwidth
 from sftpgo.avatars.sequential import SequentialDigest
 from sftpgo.avatars.upload import Upload
 from sftpgo.domain.connection import Transfer
-from sftpgo.errors import QuotaExceeded
+from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, StatVFS
 
@@ -30,6 +30,17 @@ class OverQuota(SFTPError, QuotaExceeded):
 
     def __init__(self, error: QuotaExceeded) -> None:
         SFTPError.__init__(self, codec.FAILURE, str(error))
+
+    def __str__(self) -> str:
+        """The text for the client."""
+        return str(self.message)
+
+
+class Denied(SFTPError, PermissionDenied):
+    """A request on an open file that the user may not make, in both terms as well."""
+
+    def __init__(self, error: PermissionDenied) -> None:
+        SFTPError.__init__(self, codec.PERMISSION_DENIED, str(error))
 
     def __str__(self) -> str:
         """The text for the client."""

@@ -60,10 +60,8 @@ class Realm:
             raise NotImplementedError("only an IConchUser can be had here")
         return Deferred.fromCoroutine(self._avatar(avatarId, mind))
 
-    async def _avatar(self, found: Authenticated, transport: Any) -> tuple[Any, UserAvatar, Callable[[], None]]:
+    async def _avatar(self, found: Authenticated, transport: Any) -> tuple[Any, Any, Callable[[], None]]:
         user = found.user
-        if not os.path.isabs(user.home_dir):
-            raise Refused(f'user "{user.username}" has no absolute home directory')
         peer = transport.getPeer().address
         if not address_allowed(user.filters, peer.host):
             raise Refused(f'login is not allowed for user "{user.username}" from {peer.host}')
@@ -77,24 +75,34 @@ class Realm:
             now=now,
         )
         try:
-            home = await self._enter(user, connection_id, now)
-            try:
-                account, bandwidth = await self.shared.enter(user, home)
-            except BaseException:
-                home.close()
-                raise
+            self._take_session(user, connection_id, now)
+            avatar = await self._enter(user, connection_id)
         except BaseException:
             self.registry.closed(connection_id)
             raise
-        files = self._files(user, home, connection_id, account, bandwidth)
-        avatar = UserAvatar(files, self.registry, connection_id, self.shared.steady, self.commands)
         self._welcome(found, connection_id, peer)
         return IConchUser, avatar, avatar.logout
 
-    async def _enter(self, user: User, connection_id: str, now: int) -> Home:
-        """Take one of the user's sessions and open the home."""
+    def _take_session(self, user: User, connection_id: str, now: int) -> None:
         if not self.registry.try_login(connection_id, user.username, user.max_sessions, now):
             raise Refused(f'user "{user.username}" has too many sessions, limit: {user.max_sessions}')
+
+    async def _enter(self, user: User, connection_id: str) -> Any:
+        """The avatar of somebody who has a session."""
+        home = await self._home(user)
+        try:
+            account, bandwidth = await self.shared.enter(user, home)
+        except BaseException:
+            home.close()
+            raise
+        return self._make(self._files(user, home, connection_id, account, bandwidth), connection_id)
+
+    def _make(self, files: UserFilesystem, connection_id: str) -> UserAvatar:
+        return UserAvatar(files, self.registry, connection_id, self.shared.steady, self.commands)
+
+    async def _home(self, user: User) -> Home:
+        if not os.path.isabs(user.home_dir):
+            raise Refused(f'user "{user.username}" has no absolute home directory')
         try:
             home: Home = await self.run_in_thread(_open_home, user)
         except OSError as error:
@@ -104,14 +112,11 @@ class Realm:
     def _files(
         self, user: User, home: Home, connection_id: str, account: Account, bandwidth: Bandwidth
     ) -> UserFilesystem:
-        journal = Journal(
-            user, connection_id, self.registry, self.log, self.shared.steady, audience=self.shared.audience
-        )
         return UserFilesystem(
             user,
             home,
             AccessRules(user.permissions),
-            journal,
+            self._journal(user, connection_id),
             self.clock,
             self.run_in_thread,
             self.setstat_ignored,
@@ -119,6 +124,9 @@ class Realm:
             account,
             bandwidth,
         )
+
+    def _journal(self, user: User, connection_id: str) -> Journal:
+        return Journal(user, connection_id, self.registry, self.log, self.shared.steady, audience=self.shared.audience)
 
     def _welcome(self, found: Authenticated, connection_id: str, peer: Any) -> None:
         user = found.user

@@ -7,11 +7,12 @@ import os
 from twisted.conch.ssh.filetransfer import SFTPError
 
 from sftpgo.errors import PermissionDenied, SFTPGoError
+from sftpgo.hooks.calls import Refusal
 
 
 def reason(error: BaseException) -> str:
     """The text for the client."""
-    if isinstance(error, PermissionDenied):
+    if isinstance(error, PermissionDenied) and not isinstance(error, Refusal):
         return "Permission denied"
     if isinstance(error, SFTPGoError):
         return str(error)

@@ -16,16 +16,16 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sftpgo.avatars.handle import FileHooks, Handle, OverQuota, RunInThread
+from sftpgo.avatars.handle import Denied, FileHooks, Handle, OverQuota, RunInThread
 from sftpgo.avatars.upload import Upload
 from sftpgo.domain.connection import Transfer
-from sftpgo.errors import QuotaExceeded
+from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, IExtendedSFTPFile, StatVFS
 from sftpgo.ssh.listing import attributes_of
 from sftpgo.storage.copying import copy_range
 
-__all__ = ["FileHooks", "OpenFile", "OverQuota", "RunInThread"]
+__all__ = ["Denied", "FileHooks", "OpenFile", "OverQuota", "RunInThread"]
 
 _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _MAX_OFFSET = 2**63 - 1
@@ -260,7 +260,10 @@ class OpenFile(Handle):
         """FSETSTAT: on the open file; nothing is done unless all may be."""
         if "size" in attrs:
             self._uploading()
-        wanted = self._hooks.may_change(self.path, attrs)
+        try:
+            wanted = self._hooks.may_change(self.path, attrs)
+        except PermissionDenied as error:
+            raise Denied(error) from error
         if "size" in wanted:
             self._resize(wanted["size"])
         self._hooks.change(self._live(), self.path, wanted)

@@ -44,9 +44,10 @@ class UserAvatar(ConchUser):
         return self._make_sftp if subsystem == b"sftp" else None
 
     def _make_sftp(self, stream: ByteStream) -> SFTPSession:
-        return _RegisteredSession(
-            stream, UserSFTPServer(self._files, self._touched), self._registry, self._connection_id, self._now
-        )
+        return RegisteredSession(stream, self._sftp_server(), self._registry, self._connection_id, self._now)
+
+    def _sftp_server(self) -> UserSFTPServer:
+        return UserSFTPServer(self._files, self._touched)
 
     def lookupSubsystem(self, subsystem: bytes, data: bytes) -> Any:
         """The protocol of any other subsystem: there is none."""
@@ -71,13 +72,16 @@ class UserAvatar(ConchUser):
         self._files.close()
 
 
-class _RegisteredSession(SFTPSession):
-    """An SFTP channel that is in the registry while it runs."""
+class RegisteredSession(SFTPSession):
+    """An SFTP channel that is in the registry while it runs.
+
+    @param files: a L{UserSFTPServer}, or what is told of the end of its channel as that is.
+    """
 
     def __init__(
         self,
         stream: ByteStream,
-        files: UserSFTPServer,
+        files: Any,
         registry: ConnectionRegistry,
         connection_id: str,
         now: Callable[[], int],
