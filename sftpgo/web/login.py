@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from sftpgo.web import cookies, entrance, form
 from sftpgo.web.authenticate import Authentication
@@ -97,10 +96,9 @@ class Login:
 
 def own_path(address: str) -> str:
     """Where to go afterwards: a page of ours, whatever was asked for."""
-    if not _OWN_PATH.fullmatch(address) or address.startswith(entrance.LOGIN):
+    if not _OWN_PATH.fullmatch(address) or ".." in address or address.startswith(entrance.LOGIN):
         return HOME
-    parts = urlsplit(address)
-    return HOME if parts.scheme or parts.netloc else address
+    return address
 
 
 def moved(path: str, status: int = 303) -> Content:

@@ -17,8 +17,8 @@ from sftpgo.web.shown import moment_of
 #: Bytes that a bandwidth without a unit counts for.
 KILOBYTE = 1000
 
-#: A time as C{<input type="datetime-local">} sends it.
-_LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
+#: A time as C{<input type="datetime-local">} sends it, which leaves out seconds that are 0.
+_LOCAL = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?", re.ASCII)
 
 
 @attrs.frozen
@@ -56,8 +56,8 @@ class Typed:
     def of_form(cls, form: Form) -> Typed:
         """What was sent."""
         texts = {field.name: form.text(field.name) for field in attrs.fields(cls) if field.name != "permissions"}
-        if _LOCAL.fullmatch(texts["expiration_date"]):
-            texts["expiration_date"] = texts["expiration_date"].replace("T", " ")
+        if found := _LOCAL.fullmatch(texts["expiration_date"]):
+            texts["expiration_date"] = f"{found[1]} {found[2]}{found[3] or ':00'}"
         return cls(permissions=form.all("permissions"), **texts)
 
     @classmethod

@@ -49,8 +49,7 @@ def read(form: Form, base: User) -> Reading:
     for name in ("upload_bandwidth", "download_bandwidth"):
         # Never less than was asked for: below 1 KB/s there would be no limit at all.
         changes[name] = -(-reader.size(name, KILOBYTE) // KILOBYTE)
-    if "expiration_date" in form:
-        changes["expiration_date"] = reader.expiration(base)
+    changes["expiration_date"] = reader.expiration(typed, base)
     changes["permissions"] = reader.permissions(typed, base)
     changes["filters"] = Filters(reader.networks("allowed_ip"), reader.networks("denied_ip"))
     changes["public_keys"] = tuple(line.strip() for line in lines(typed.public_keys) if line.strip())
@@ -62,7 +61,7 @@ def read(form: Form, base: User) -> Reading:
 
 def _home(text: str, stored: str) -> str:
     """A browser sends one line, whatever the field was filled with."""
-    return stored if text == "".join(lines(stored)) else text.strip()
+    return stored if "".join(lines(text)) == "".join(lines(stored)) else text.strip()
 
 
 class _Reader:
@@ -80,11 +79,12 @@ class _Reader:
         """Bytes; without a unit it is so many of them."""
         return self._parsed(name, lambda text: parse_size(text, bare=bare) if text else 0)
 
-    def expiration(self, base: User) -> int:
+    def expiration(self, typed: Typed, base: User) -> int:
         """Unix milliseconds."""
         # The form knows seconds only: what was not changed keeps its milliseconds.
-        shown = expiration_text(base.expiration_date)
-        return self._parsed("expiration_date", lambda text: base.expiration_date if text == shown else _moment(text))
+        if "expiration_date" not in self._form or typed.expiration_date == expiration_text(base.expiration_date):
+            return base.expiration_date
+        return self._parsed("expiration_date", _moment)
 
     def networks(self, name: str) -> tuple[str, ...]:
         """Networks in CIDR notation, with commas or spaces between them."""

@@ -42,6 +42,7 @@ _GONE: Final = (
 )
 _ENDED: Final = "Your session had ended before this was sent, so nothing was saved. What you typed is here again."
 _TAKEN: Final = "there is a user of this name already"
+_DOWN: Final = "The data provider is down, so nothing was saved. It says"
 _GOOD: Final = "Everything is in order. Nothing was saved yet."
 
 
@@ -126,6 +127,10 @@ class UserPages:
         async with self._changes:
             try:
                 stored = await self._accounts.by_id(wanted)
+            except ProviderError as error:
+                # Without the record nothing can be checked, and yet nothing is lost.
+                unknown = User(id=wanted, username=typed.username)
+                return self._form(request, typed, _View(unknown, f"{_DOWN}: {error}", back=_back(given)))
             except NotFound:
                 return self._form(
                     request, attrs.evolve(typed, version=""), _View(error=_GONE, status=404, back=_back(given))
@@ -194,7 +199,8 @@ def _kept(stored: User | None) -> list[str]:
 def _refused(view: _View, error: Exception, typed: Typed) -> _View:
     """The view with the error at its field, or above the form."""
     if not isinstance(error, ValidationError) or not error.field:
-        return attrs.evolve(view, error=str(error))
+        told = f"{_DOWN}: {error}" if isinstance(error, ProviderError) else str(error)
+        return attrs.evolve(view, error=told)
     field = error.field
     if field == "permissions" and typed.permissions and typed.sub_dirs_permissions.strip():
         field = "sub_dirs_permissions"
