@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from sftpgo.actions.hooks import TransferHooks
-from sftpgo.avatars.accounting import Ledgers
+from sftpgo.avatars.accounting import PAUSE, Ledgers
 from sftpgo.avatars.bandwidth import Gates
 from sftpgo.avatars.commands import FinishedCommand
 from sftpgo.avatars.idle import IdleWatch, SteadyClock
@@ -65,6 +65,7 @@ class Transfers:
             log=self._log,
             unsettled=unsettled,
             left_over=names,
+            pause=PAUSE,
         )
         steady = SteadyClock(clock, monotonic)
         self._recovery = Recovery(provider, ledgers, names, sftpd.upload_mode, run_in_thread, self._log)

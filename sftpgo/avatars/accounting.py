@@ -28,6 +28,9 @@ TRACK_NEVER, TRACK_ALWAYS, TRACK_LIMITED = 0, 1, 2
 #: Seconds after which a data provider that failed is asked again: the first time, and at most.
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 
+#: Seconds between two reports of one user to the data provider: a burst of small files is reported as one.
+PAUSE = 0.1
+
 #: Seconds of quiet after which a user counts as settled, so that a burst of small files is written down once.
 QUIET = 5.0
 
@@ -42,6 +45,7 @@ class Entry:
     @ivar busy: uploads that are open.
     @ivar lock: held while the data provider is asked or told of this user.
     @ivar stale: the data provider did not take the result of a scan.
+    @ivar retry: the next report, after one that failed or one that was a moment ago.
     """
 
     username: str
@@ -72,6 +76,7 @@ class Ledgers:
     @param now: seconds since the epoch.
     @param unsettled: the file that survives a kill, or None.
     @param left_over: the users in it whom nobody has looked after yet.
+    @param pause: seconds between two reports of one user; the first one is never held back.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Ledgers:
         log: Log,
         unsettled: Unsettled | None = None,
         left_over: Iterable[str] = (),
+        pause: float = 0.0,
     ) -> None:
         self._provider = IDataProvider(provider)
         self._track = track_quota
@@ -98,6 +104,7 @@ class Ledgers:
         self._log = log
         self._unsettled = unsettled
         self._left_over = set(left_over)
+        self._pause = pause
         self._entries: dict[str, Entry] = {}
         self._stopped = False
 
@@ -155,7 +162,7 @@ class Ledgers:
         self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
-        if not entry.sessions and entry.settled and entry.quiet is None:
+        if not entry.sessions and entry.settled and entry.quiet is None and entry.retry is None:
             self._entries.pop(entry.username, None)
 
     # From the ledger to the data provider.
@@ -180,6 +187,9 @@ class Ledgers:
                 finally:
                     entry.lock.release()
                 entry.delay = 0.0
+                if self._pause and not self._stopped:
+                    entry.retry = self._scheduler.callLater(self._pause, self._again, entry)
+                    break
         except SFTPGoError as error:
             self._later(entry, error)
         finally:

@@ -79,9 +79,10 @@ class UserFilesystem:
     places: Places = attrs.field(init=False)
     _opener: Opener = attrs.field(init=False)
     _ownership: Ownership = attrs.field(init=False)
+    _hooks: FileHooks = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Put together what opens uploads."""
+        """Put together what opens files."""
         self.places = Places(self.home, self.rules)
         self._ownership = Ownership.of(self.user, self.journal.warn)
         self._opener = Opener(
@@ -93,6 +94,18 @@ class UserFilesystem:
             require=self.places.require,
             own=self._ownership.file,
             gone=lambda: self.life.over,
+        )
+        self._hooks = self._make_hooks()
+
+    def _make_hooks(self) -> FileHooks:
+        return FileHooks(
+            self.run_in_thread,
+            self.journal.clock,
+            self._may_change_open,
+            self._change_open,
+            self._space_of,
+            self.journal.ended,
+            self.bandwidth,
         )
 
     def close(self) -> None:
@@ -131,17 +144,18 @@ class UserFilesystem:
     def open_for_reading(self, path: bytes) -> OpenFile:
         """Open a file to download it."""
         with self.places.at(path, Permission.DOWNLOAD, follow=True) as place:
-            descriptor = place.open(os.O_RDONLY)
+            descriptor, status = place.open_file(os.O_RDONLY)
             virtual = paths.from_wire(place.path)
             transfer = self.journal.started(DOWNLOAD, virtual)
-            transfer.total = os.fstat(descriptor).st_size
+            transfer.total = status.st_size
             return self.file_class(
                 descriptor,
-                self._hooks(),
+                self._hooks,
                 transfer,
                 path=virtual,
                 real_path=self._real(place),
                 readable=True,
+                device=status.st_dev,
             )
 
     def open_for_writing(
@@ -166,23 +180,12 @@ class UserFilesystem:
     def _uploading(self, upload: Upload, path: str, real_path: str, readable: bool) -> OpenFile:
         return self.file_class(
             upload.descriptor,
-            self._hooks(),
+            self._hooks,
             upload.transfer,
             path=path,
             real_path=real_path,
             readable=readable,
             upload=upload,
-        )
-
-    def _hooks(self) -> FileHooks:
-        return FileHooks(
-            self.run_in_thread,
-            self.journal.clock,
-            self._may_change_open,
-            self._change_open,
-            self._space_of,
-            self.journal.ended,
-            self.bandwidth,
         )
 
     def copy(self, source: OpenFile, offset: int, length: int, target: OpenFile, position: int) -> Deferred[None]:

@@ -213,8 +213,8 @@ class HookedFilesystem(UserFilesystem):
 
     # Open files.
 
-    def _hooks(self) -> FileHooks:
-        return attrs.evolve(super()._hooks(), ended=self._file_ended)
+    def _make_hooks(self) -> FileHooks:
+        return attrs.evolve(super()._make_hooks(), ended=self._file_ended)
 
     def _file_ended(self, file: HookedFile, error: BaseException | None) -> None:
         self.journal.ended(file, error)

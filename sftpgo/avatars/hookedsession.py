@@ -106,7 +106,7 @@ class HookedSFTPServer(UserSFTPServer):
 
     def _answer(self, call: Callable[[], Any], convert: Callable[[Any], Any] = lambda result: result) -> Any:
         """What the call gives, converted, now or when it comes."""
-        with self._request():
+        with self._request:
             result = call()
             return result.addCallbacks(convert, as_status) if isinstance(result, Deferred) else convert(result)
 

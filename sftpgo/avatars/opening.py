@@ -86,8 +86,8 @@ class Opener:
         """A file that was not there."""
         self.account.require_room(new_file=True)
         if self.settings.mode == IN_PLACE:
-            descriptor = place.open(asked.access | os.O_CREAT | os.O_EXCL, 0o666)
-            stake = self.account.ledger.created(inode(os.fstat(descriptor)))
+            descriptor, status = place.open_file(asked.access | os.O_CREAT | os.O_EXCL, 0o666)
+            stake = self.account.ledger.created(inode(status))
             upload = self._upload(place, descriptor, stake, None)
         else:
             temporary = Temporary.create(place, 0o666)
@@ -118,8 +118,7 @@ class Opener:
         return Deferred.fromCoroutine(self._continue(target, upload))
 
     def _open_in_place(self, place: Location, asked: Asked) -> Upload:
-        descriptor = place.open(asked.access)
-        status = os.fstat(descriptor)
+        descriptor, status = place.open_file(asked.access)
         stake = self.account.ledger.opened(inode(status), status.st_size)
         basis = None if asked.truncate else status
         upload = self._upload(place, descriptor, stake, None, basis=basis)

@@ -6,8 +6,8 @@ The one place where what the domain refuses becomes an SFTP status.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from twisted.conch.ssh.filetransfer import SFTPError
@@ -34,15 +34,25 @@ from sftpgo.storage.listing import DirectoryReader
 _WRITING = codec.OPEN_WRITE | codec.OPEN_APPEND | codec.OPEN_CREAT | codec.OPEN_TRUNC
 
 
-@contextmanager
-def _statuses() -> Iterator[None]:
-    """Turn the domain's errors into SFTP statuses; L{OSError} is understood by the wire itself."""
-    try:
-        yield
-    except PermissionDenied as error:
-        raise SFTPError(codec.PERMISSION_DENIED, str(error)) from error
-    except QuotaExceeded as error:
-        raise SFTPError(codec.FAILURE, str(error)) from error
+class _Request:
+    """One request: the user is not idle, and the domain's errors become SFTP statuses.
+
+    L{OSError} is understood by the wire itself.
+    """
+
+    __slots__ = ("_touched",)
+
+    def __init__(self, touched: Callable[[], None]) -> None:
+        self._touched = touched
+
+    def __enter__(self) -> None:
+        self._touched()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, PermissionDenied):
+            raise SFTPError(codec.PERMISSION_DENIED, str(error)) from error
+        if isinstance(error, QuotaExceeded):
+            raise SFTPError(codec.FAILURE, str(error)) from error
 
 
 @implementer(IExtendedSFTPServer, IGlances)
@@ -56,7 +66,7 @@ class UserSFTPServer:
 
     def __init__(self, files: UserFilesystem, touched: Callable[[], None] = lambda: None) -> None:
         self._files = files
-        self._touched = touched
+        self._request = _Request(touched)
         self._ended = False
         self._glances = Glances(files.places, touched)
         self.forget = self._glances.forget
@@ -71,7 +81,7 @@ class UserSFTPServer:
 
     def openFile(self, filename: bytes, flags: int, attrs: Attributes) -> OpenFile | Deferred[OpenFile]:
         """OPEN (draft-ietf-secsh-filexfer-02, 6.3): any flag of writing makes it an upload."""
-        with self._request():
+        with self._request:
             if flags & _WRITING:
                 opening = self._files.open_for_writing(
                     filename,
@@ -94,39 +104,39 @@ class UserSFTPServer:
 
     def removeFile(self, filename: bytes) -> None:
         """REMOVE."""
-        with self._request():
+        with self._request:
             self._files.remove(filename)
 
     def renameFile(self, oldpath: bytes, newpath: bytes) -> None:
         """RENAME: replaces what is there, as this server's users expect."""
-        with self._request():
+        with self._request:
             self._files.rename(oldpath, newpath)
 
     posixRename = renameFile
 
     def hardLink(self, oldpath: bytes, newpath: bytes) -> None:
         """C{hardlink@openssh.com}."""
-        with self._request():
+        with self._request:
             self._files.hard_link(oldpath, newpath)
 
     def makeDirectory(self, path: bytes, attrs: Attributes) -> None:
         """MKDIR: the mode follows the umask."""
-        with self._request():
+        with self._request:
             self._files.make_directory(path)
 
     def removeDirectory(self, path: bytes) -> None:
         """RMDIR."""
-        with self._request():
+        with self._request:
             self._files.remove_directory(path)
 
     def openDirectory(self, path: bytes) -> Directory:
         """OPENDIR."""
-        with self._request():
+        with self._request:
             return Directory(self._files.open_directory(path), self._files)
 
     def getAttrs(self, path: bytes, followLinks: bool) -> Attributes:
         """STAT and LSTAT."""
-        with self._request():
+        with self._request:
             return attributes_of(self._files.stat(path, follow=followLinks))
 
     def glance(self, path: bytes, follow: bool) -> os.stat_result | None:
@@ -135,32 +145,32 @@ class UserSFTPServer:
 
     def setAttrs(self, path: bytes, attrs: Attributes) -> None:
         """SETSTAT."""
-        with self._request():
+        with self._request:
             self._files.change(path, _some(attrs))
 
     def setLinkAttrs(self, path: bytes, attrs: Attributes) -> None:
         """C{lsetstat@openssh.com}."""
-        with self._request():
+        with self._request:
             self._files.change(path, _some(attrs), follow=False)
 
     def readLink(self, path: bytes) -> bytes:
         """READLINK."""
-        with self._request():
+        with self._request:
             return self._files.readlink(path)
 
     def makeLink(self, linkPath: bytes, targetPath: bytes) -> None:
         """SYMLINK."""
-        with self._request():
+        with self._request:
             self._files.symlink(targetPath, linkPath)
 
     def realPath(self, path: bytes) -> bytes:
         """REALPATH: the path cleaned as text; tells nothing of what exists."""
-        with self._request():
+        with self._request:
             return canonical(path)
 
     def expandPath(self, path: bytes) -> bytes:
         """C{expand-path@openssh.com}: the home is the root; other users' homes are unknown."""
-        with self._request():
+        with self._request:
             if path == b"~" or path.startswith(b"~/"):
                 path = path[1:]
             elif path.startswith(b"~"):
@@ -169,23 +179,17 @@ class UserSFTPServer:
 
     def statvfs(self, path: bytes) -> StatVFS:
         """C{statvfs@openssh.com}."""
-        with self._request():
+        with self._request:
             return self._files.space(path)
 
     def copyData(self, source: Any, offset: int, length: int, target: Any, position: int) -> Deferred[None]:
         """C{copy-data}."""
-        with self._request():
+        with self._request:
             return self._files.copy(source, offset, length, target, position)
 
     def extendedRequest(self, extendedName: bytes, extendedData: bytes) -> Any:
         """No extension beyond those above."""
         raise NotImplementedError(extendedName)
-
-    @contextmanager
-    def _request(self) -> Iterator[None]:
-        self._touched()
-        with _statuses():
-            yield
 
 
 @implementer(IDirectoryReader)

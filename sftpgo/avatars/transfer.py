@@ -40,6 +40,7 @@ class OpenFile(Handle):
     @param real_path: where it is for the administrator, for the log.
     @param transfer: the registry's counters, bumped as bytes move.
     @param upload: where it is open for writing: what becomes of it.
+    @param device: the number of the file's device, if known.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class OpenFile(Handle):
         real_path: str,
         readable: bool,
         upload: Upload | None = None,
+        device: int = -1,
     ) -> None:
         super().__init__(descriptor, hooks, transfer, upload, readable=readable)
         self.path = path
@@ -60,7 +62,8 @@ class OpenFile(Handle):
         self._floor = max(upload.floor, upload.write_from) if upload else 0
         self._stake = upload.stake if upload and upload.account.limited else None
         self._changed = upload is not None and upload.changed
-        self._nowait = _RWF_NOWAIT
+        self._device = device
+        self._nowait = 0 if device in hooks.cached else _RWF_NOWAIT
 
     # Reading.
 
@@ -102,6 +105,8 @@ class OpenFile(Handle):
                 return None
             if error.errno == errno.EOPNOTSUPP and self._nowait:
                 self._nowait = 0  # tmpfs and the like: always in memory, never asked again
+                if self._device >= 0:
+                    self._hooks.cached.add(self._device)
                 return self._read_now(buffer, offset)
             self._failed(error)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from json import JSONEncoder
+from json.encoder import encode_basestring
 
 from twisted.logger import LogEvent, LogLevel, eventAsText
 
@@ -28,7 +28,7 @@ _TEMPLATES = {
     for kind in (TRANSFER, DIGESTED_TRANSFER, COMMAND, HTTP, CONNECTION_FAILED)
 }
 
-_quote = JSONEncoder(ensure_ascii=False).encode
+_quote = encode_basestring
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 

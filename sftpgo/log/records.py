@@ -7,9 +7,10 @@ C{text}, because the name C{message} belongs to Twisted's legacy observers, whic
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel
@@ -110,7 +111,7 @@ class Log:
 
     def failure(self, message: str, failure: Failure | BaseException, *, connection_id: str = "") -> None:
         """Tell of an exception that nobody expected; its traceback follows the message on the same line."""
-        self._logger.emit(
+        self._emit(
             LogLevel.error,
             APP.format,
             record=APP,
@@ -137,7 +138,7 @@ class Log:
         @param protocol: C{SFTP} or C{SCP}.
         @param sha256: in hexadecimal, where it was computed; the line has no such key else.
         """
-        self._logger.emit(
+        self._emit(
             LogLevel.info,
             TRANSFER.format,
             record=DIGESTED_TRANSFER if sha256 else TRANSFER,
@@ -174,7 +175,7 @@ class Log:
         @param access_time: C{YYYY-MM-DDTHH:MM:SS}; so is C{modification_time}.
         @param protocol: C{SFTP}, C{SCP} or C{SSH}.
         """
-        self._logger.emit(
+        self._emit(
             LogLevel.info,
             COMMAND.format,
             record=COMMAND,
@@ -206,7 +207,7 @@ class Log:
         elapsed_ms: int,
     ) -> None:
         """Tell of an answered HTTP request."""
-        self._logger.emit(
+        self._emit(
             LogLevel.info,
             HTTP.format,
             record=HTTP,
@@ -227,7 +228,7 @@ class Log:
 
         @param login_type: C{password}, C{public_key}, or C{no_auth_tryed} (with an empty username).
         """
-        self._logger.emit(
+        self._emit(
             LogLevel.debug,
             CONNECTION_FAILED.format,
             record=CONNECTION_FAILED,
@@ -238,5 +239,18 @@ class Log:
             error=error,
         )
 
+    def _emit(self, level: Any, log_format: str, /, **event: object) -> None:
+        """What L{Logger.emit} does, but for its check of the level, which costs as much as the rest."""
+        logger = self._logger
+        event.update(
+            log_logger=logger,
+            log_level=level,
+            log_namespace=logger.namespace,
+            log_source=None,
+            log_format=log_format,
+            log_time=time.time(),
+        )
+        logger.observer(event)
+
     def _app(self, level: LogLevel, message: str, connection_id: str) -> None:
-        self._logger.emit(level, APP.format, record=APP, sender=self._sender, text=message, connection_id=connection_id)
+        self._emit(level, APP.format, record=APP, sender=self._sender, text=message, connection_id=connection_id)

@@ -99,7 +99,11 @@ class Location:
         return self._found
 
     def open(self, flags: int, mode: int = 0o666) -> int:
-        """Open a regular file and return its descriptor, which the caller closes.
+        """Open a regular file and return its descriptor; see L{open_file}."""
+        return self.open_file(flags, mode)[0]
+
+    def open_file(self, flags: int, mode: int = 0o666) -> tuple[int, os.stat_result]:
+        """Open a regular file and return its descriptor, which the caller closes, and its status.
 
         @param flags: C{os.O_*}; links are never followed and nothing here waits.
         @param mode: permission bits of a new file, before the umask.
@@ -109,12 +113,13 @@ class Location:
             self._expect_file(flags)
         descriptor = os.open(self.name, flags | SAFE, mode & PERMISSION_BITS, dir_fd=self.dir_fd)
         try:
-            _require_regular(os.fstat(descriptor).st_mode, self.name)
+            status = os.fstat(descriptor)
+            _require_regular(status.st_mode, self.name)
             os.set_blocking(descriptor, True)
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor
+        return descriptor, status
 
     def open_directory(self) -> int:
         """Open the directory there for reading its entries; the caller closes the descriptor."""

@@ -66,7 +66,13 @@ class Ground:
     """A provider with one user C{u}, the ledgers over it, and a temporary home."""
 
     def __init__(
-        self, *, track_quota: int = 2, settings: UploadSettings | None = None, writable: bool = True, **fields: Any
+        self,
+        *,
+        track_quota: int = 2,
+        settings: UploadSettings | None = None,
+        writable: bool = True,
+        pause: float = 0.0,
+        **fields: Any,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="sftpgo-test-ground-"))
         self.home = self.directory / "home"
@@ -82,6 +88,7 @@ class Ground:
         self.names = self.unsettled.open()
         self.track_quota = track_quota
         self.writable = writable
+        self.pause = pause
         self.ledgers = self.make_ledgers()
         self.files: list[UserFilesystem] = []
         self.heard: list[Any] = []
@@ -98,6 +105,7 @@ class Ground:
             run_in_thread=run_now,
             log=Log("sftpd", self.events),
             unsettled=self.unsettled,
+            pause=self.pause,
         )
 
     def login(self, **options: Any) -> UserFilesystem:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.avatars.accounting import QUIET, RETRY_MOST
 from sftpgo.avatars.recovery import Recovery
 from sftpgo.avatars.upload import UploadSettings
-from sftpgo.errors import ProviderError
+from sftpgo.errors import ProviderError, QuotaExceeded
 from sftpgo.log import Log
 from sftpgo.storage.unsettled import Unsettled
 from sftpgo.storage.upload import Temporary, new_identifier, temporary_name
@@ -40,6 +40,56 @@ class _Case(SynchronousTestCase):
             return set(unsettled.open())
         finally:
             unsettled.close()
+
+
+class PauseTests(_Case):
+    """A burst of small files is reported as one; what is not reported yet is written down."""
+
+    def test_burst(self) -> None:
+        ground = self.begin(pause=0.5)
+        files = ground.login()
+        for number in range(10):
+            self.put(files, b"/%d" % number)
+        self.assertEqual(ground.provider.updates, [(1, 5, False)])  # the first one at once
+        self.assertEqual(self.unsettled(), {"u"})
+        ground.clock.advance(0.4)
+        files.remove(b"/0")
+        self.assertEqual(ground.provider.updates, [(1, 5, False)])
+        ground.clock.advance(0.2)
+        self.assertEqual(ground.provider.updates[1:], [(8, 40, False)])
+        self.assertEqual(ground.used(), ground.on_disk())
+        self.put(files, b"/more")
+        self.assertEqual(len(ground.provider.updates), 2)
+        ground.clock.advance(0.5)
+        self.assertEqual(ground.used(), ground.on_disk())
+        ground.clock.advance(QUIET)
+        self.assertEqual(self.unsettled(), set())
+        self.put(files, b"/after the quiet")
+        self.assertEqual(len(ground.provider.updates), 4)
+        self.assertEqual(ground.used(), ground.on_disk())
+
+    def test_end(self) -> None:
+        """At its end the server waits for no pause."""
+        ground = self.begin(pause=0.5)
+        files = ground.login()
+        for number in range(3):
+            self.put(files, b"/%d" % number)
+        files.close()
+        result_of(Deferred.fromCoroutine(ground.ledgers.stop()))
+        self.assertEqual(ground.used(), ground.on_disk())
+        self.assertEqual(ground.clock.getDelayedCalls(), [])
+
+    def test_login_in_between(self) -> None:
+        """Who logs in between two reports sees what was not reported yet."""
+        ground = self.begin(pause=0.5, quota_files=3)
+        files = ground.login()
+        for number in range(3):
+            self.put(files, b"/%d" % number)
+        self.assertEqual(ground.used(), (1, 5))
+        other = ground.login()
+        self.assertEqual(other.account.ledger.files, 3)
+        with self.assertRaises(QuotaExceeded):
+            self.put(other, b"/more")
 
 
 class ProviderDownTests(_Case):

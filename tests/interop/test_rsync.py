@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -184,6 +185,7 @@ class RsyncTests(CommandTestCase):
         for _ in range(200):
             if self.account()["used_quota_size"] == there:
                 break
+            time.sleep(0.05)
         self.assertEqual(self.account()["used_quota_size"], there)
         done = self.rsync("-a", "big", self.remote("."))
         self.assertIn("quota exceeded", done.stderr)
