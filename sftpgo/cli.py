@@ -75,7 +75,7 @@ def serve(words: Sequence[str]) -> None:
     from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run
 
     from sftpgo.service import build  # noqa: PLC0415
-    from sftpgo.systemd import Supervisor  # noqa: PLC0415
+    from sftpgo.systemd import Supervisor, started_with  # noqa: PLC0415
 
     def failed(error: BaseException) -> None:
         print(f"sftpgo: {error}", file=sys.stderr)
@@ -92,7 +92,7 @@ def serve(words: Sequence[str]) -> None:
             welcome=sys.stdout,
             wait=options["wait"],
             read_again=options.load,
-            supervisor=Supervisor.take(os.environ),
+            supervisor=Supervisor.take(os.environ, started_with()),
         )
     except SFTPGoError as error:
         refuse(error)

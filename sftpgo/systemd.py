@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -64,13 +65,14 @@ class Supervisor:
         self._failed = False
 
     @classmethod
-    def take(cls, environ: MutableMapping[str, str], pid: int | None = None) -> Supervisor:
+    def take(cls, environ: MutableMapping[str, str], before: Mapping[str, str] = MappingProxyType({})) -> Supervisor:
         """What the environment says; it is taken out of there, for it concerns none of our children.
 
+        @param before: what it was when the process began: see L{started_with}.
         @raise StartupError: when a socket was handed over that cannot be used.
         """
-        pid = os.getpid() if pid is None else pid
-        given = {name: environ.pop(name, "") for name in _VARIABLES}
+        pid = os.getpid()
+        given = {name: environ.pop(name, "") or before.get(name, "") for name in _VARIABLES}
         address = given["NOTIFY_SOCKET"] if given["NOTIFY_SOCKET"].startswith(("/", "@")) else ""
         watchdog = 0.0
         if given["WATCHDOG_USEC"].isdecimal() and given["WATCHDOG_PID"] in ("", str(pid)):
@@ -180,6 +182,19 @@ _VARIABLES: Final = (
     "LISTEN_PID",
     "LISTEN_FDNAMES",
 )
+
+
+def started_with() -> dict[str, str]:
+    """The variables that the process was started with, where the system tells.
+
+    Twisted takes C{LISTEN_PID} and C{LISTEN_FDS} out of C{os.environ} when it is imported.
+    """
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            lines = os.fsdecode(file.read()).split("\0")
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
 def _microseconds(seconds: float) -> int:

@@ -15,7 +15,7 @@ from sftpgo.config.load import Loaded, load
 from sftpgo.errors import ConfigurationError, SFTPGoError
 from sftpgo.log import LogSettings
 from sftpgo.service import build
-from sftpgo.systemd import Supervisor
+from sftpgo.systemd import Supervisor, started_with
 
 _TRUE = {"1", "t", "true", "yes", "on"}
 _FALSE = {"0", "f", "false", "no", "off"}
@@ -153,7 +153,7 @@ def makeService(options: Options) -> IService:
                 failed=failed,
                 wait=options["wait"],
                 read_again=options.load,
-                supervisor=Supervisor.take(os.environ),
+                supervisor=Supervisor.take(os.environ, started_with()),
             )
         )
     except SFTPGoError as error:
