@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTranspor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sftpgo.ssh import packets, states
+from sftpgo.ssh import greeting, packets, states
 from sftpgo.ssh.buffers import ByteQueue
 from sftpgo.ssh.ciphers import Clear
 from sftpgo.ssh.compression import DELAYED_ZLIB, CompressionError, Compressor, Decompressor
@@ -24,9 +24,6 @@ from sftpgo.ssh.settings import Settings
 from sftpgo.ssh.states import Kex, Phase
 from sftpgo.ssh.stream import ByteStream
 from sftpgo.ssh.timers import cancel
-
-LONGEST_VERSION: Final = 255
-"""Bytes of the client's first line (RFC 4253 section 4.2)."""
 
 EXCHANGES_BEFORE_LOGIN: Final = 4
 """Key exchanges that a client may ask for before it has logged in, the first among them."""
@@ -270,20 +267,17 @@ class ServerTransport(conch.SSHServerTransport):
     def _read_version(self) -> bool:
         """Take the client's first line; whether it was there."""
         inbox = self.link.inbox
-        end = inbox.data.find(b"\n", inbox.head, min(inbox.tail, inbox.head + LONGEST_VERSION))
-        start = bytes(inbox.view[inbox.head : min(inbox.tail, inbox.head + 8)])
-        known = start[: len(b"SSH-")] == b"SSH-"[: len(start)]
-        if end < 0 and known and len(inbox) < LONGEST_VERSION:
-            return False
-        line = bytes(inbox.view[inbox.head : end]).rstrip(b"\r") if end >= 0 else b""
-        if not line.startswith((b"SSH-2.0-", b"SSH-1.99-")) or b"\0" in line:
+        try:
+            line = greeting.take(inbox)
+        except ValueError:
             # Not in a packet: whoever this is does not speak the protocol.
             self._end()
             inbox.clear()
             self.link.send_clear(b"Invalid SSH identification string.\r\n")
             self._close()
             return False
-        inbox.head = end + 1
+        if line is None:
+            return False
         self.otherVersionString = line
         self.gotVersion = True
         return True
