@@ -28,8 +28,8 @@ from tests.fuzz.oracle import LoggedErrors
 from tests.fuzz.transport_client import Server
 from tests.fuzz.userauth_target import RIGHT, TRIES
 
+from .channels import Answers, Session
 from .scripted import Client, kexinit
-from .test_connection import Answers, Session
 
 OPEN, CONFIRMED, REFUSED, ADJUST, DATA, EXTENDED, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = range(90, 101)
 LARGEST_ANSWER = 100_000

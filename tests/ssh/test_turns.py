@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.ssh.turns import Turns
 
-from .test_connection import ChannelCase, uint32
+from .channels import ChannelCase, uint32
 
 
 class Iterations(Clock):
