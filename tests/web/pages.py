@@ -11,6 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.harness import Server, shared_server
 from tests.web.browser import Browser, Exchange, shared_browser
 
+#: A server that wants a log-in: C{admin}, with the password C{admin-secret}.
+GUARDED: Mapping[str, Mapping[str, Any]] = {"httpd": {"auth_user_file": "administrators"}}
+GUARDED_FILES = {"administrators": "admin:$2b$04$tXZZZ0B17AYhYbaqGVSmB.eUT9HgEtOaIw0mfZQCyeVB3tBjLR1CO\n"}
+
 
 class PageTestCase(SynchronousTestCase):
     """A browser that has never been here, and a server to look at.
