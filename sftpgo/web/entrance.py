@@ -10,7 +10,7 @@ from sftpgo.web.authenticate import Authentication
 from sftpgo.web.gate import check_own_page
 from sftpgo.web.pages import Pages, is_page
 from sftpgo.web.request import Request
-from sftpgo.web.respond import Content, Instead
+from sftpgo.web.respond import Content, Instead, Refused
 from sftpgo.web.sessions import Session, Sessions
 
 COOKIE: Final = "sftpgo_session"
@@ -50,6 +50,10 @@ class Entrance:
             return
         if is_page(request.path) and request.getHeader(b"authorization") is None:
             raise Instead(self._log_in_first(request))
+        if _asks_behind_a_page(request) and cookies.read(request, COOKIE):
+            # A challenge for name and password would open the browser's own window over the page.
+            request.setHeader(b"WWW-Authenticate", b'Cookie realm="sftpgo"')
+            raise Refused(401, "the session has ended")
         await self._authentication.require(request)
 
     async def _session(self, request: Request) -> Session | None:
@@ -73,6 +77,12 @@ class Entrance:
         return self._pages.render(
             request, "login.html", status=403, next=path, draft=draft, ended=True, error="", name=""
         )
+
+
+def _asks_behind_a_page(request: Request) -> bool:
+    """Whether a script of a page asks, by itself (Fetch Metadata, section 2.1)."""
+    header = request.getHeader
+    return header(b"sec-fetch-dest") == b"empty" and header(b"authorization") is None
 
 
 def draft_of(sent: bytes) -> str:

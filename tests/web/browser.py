@@ -27,6 +27,7 @@ from selenium.common.exceptions import JavascriptException, NoSuchElementExcepti
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select
 
 from tests.harness import PATIENCE
 
@@ -179,6 +180,16 @@ class Browser:
         element.clear()
         element.send_keys(value)
 
+    def check(self, element_id: str, wanted: bool) -> None:
+        """Tick a box, or clear it."""
+        box = self.find(f'[id="{element_id}"]')
+        if box.is_selected() != wanted:
+            self.click(f'[id="{element_id}"]')
+
+    def choose(self, selector: str, value: str) -> None:
+        """Choose an option."""
+        Select(self.find(selector)).select_by_value(value)
+
     def press(self, key: str) -> None:
         """Press a key, wherever the focus is."""
         ActionChains(self.driver).send_keys(key).perform()
@@ -296,16 +307,13 @@ class Browser:
             for node in violation["nodes"]
         ]
 
-    def screenshot(self, *, whole: bool = True) -> bytes:
-        """The page as PNG; C{whole} beyond the window's lower edge too."""
-        taken = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **self._clip(whole))
+    def screenshot(self) -> bytes:
+        """The whole page as PNG, in a window that is as high as that takes."""
+        width, height = (int(self.script(f"return window.inner{side}")) for side in ("Width", "Height"))
+        self.size(width, max(height, int(self.script("return document.documentElement.scrollHeight"))))
+        taken = self.command("Page.captureScreenshot", format="png")
+        self.size(width, height)
         return base64.b64decode(taken["data"])
-
-    def _clip(self, whole: bool) -> dict[str, Any]:
-        if not whole:
-            return {}
-        box = self.command("Page.getLayoutMetrics")["cssContentSize"]
-        return {"clip": {"x": 0, "y": 0, "width": box["width"], "height": box["height"], "scale": 1}}
 
     def _first(self, selector: str) -> WebElement | None:
         found = self.all(selector)

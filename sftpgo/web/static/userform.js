@@ -41,7 +41,7 @@
   for (const group of [document.querySelector("#permissions")]) {
     const all = document.getElementById("permissions-*");
     const others = [...group.querySelectorAll("input[name=permissions]")].filter((box) => box !== all);
-    const show = () => others.forEach((box) => box.closest(".form-check").classList.toggle("opacity-50", all.checked));
+    const show = () => others.forEach((box) => box.closest(".form-check").classList.toggle("pointless", all.checked));
     group.addEventListener("input", show);
     show();
   }
