@@ -42,9 +42,18 @@ def has_ipv6() -> bool:
     return False
 
 
-def try_login(host: str, port: int, username: str, *, key: paramiko.PKey | None = None, password: str = "wrong") -> bool:
-    """Whether a login on a connection of its own succeeds."""
-    connected = socket.create_connection((host, port), timeout=PATIENCE)
+def try_login(
+    host: str,
+    port: int,
+    username: str,
+    *,
+    key: paramiko.PKey | None = None,
+    password: str = "wrong",
+    source: str | None = None,
+) -> bool:
+    """Whether a login on a connection of its own succeeds; C{source} is the address it comes from."""
+    whence = None if source is None else (source, 0)
+    connected = socket.create_connection((host, port), timeout=PATIENCE, source_address=whence)
     transport = paramiko.Transport(connected)
     try:
         transport.start_client(timeout=PATIENCE)
