@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.backends.openssl import backend
@@ -27,3 +29,17 @@ def libraries() -> dict[str, str]:
     libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return {"libraries": f"{python}, {libraries} with {backend.openssl_version_text()}"}
+
+
+@contextmanager
+def first_in_line() -> Iterator[None]:
+    """Have this process, and what it starts, run as soon as it can: the user who waits has a machine of his own."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import json
 import os
 import sqlite3
 import statistics
@@ -18,6 +19,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+from benchmarks.machine import first_in_line
 from benchmarks.provider_scale import rows
 from tests.harness import Server, shared_client_key, ssh_options
 
@@ -41,7 +43,7 @@ def main() -> None:
         show("GET /user?limit=500", *cost(server, connection, "/api/v1/user?limit=500", 40))
         show("GET /user?limit=1", *cost(server, connection, "/api/v1/user?limit=1", 200))
         show("GET /metrics", *cost(server, connection, "/metrics", 100))
-        with downloads(server):
+        with downloads(server), first_in_line():
             plain = answers(connection, "/api/v1/version", options.seconds)
             times = answers(connection, "/api/v1/user?limit=1", options.seconds)
         beside("GET /version", plain)
@@ -52,6 +54,9 @@ def main() -> None:
         size = (server.directory / "backups" / "all.json").stat().st_size
         print(f"dump of {options.users} users, {size / 1e6:.0f} MB: {time.perf_counter() - start:.1f} s, "
               f"peak RSS {before} MiB before and {peak(server)} MiB after")  # fmt: skip
+        start = time.perf_counter()
+        load(connection, str(server.directory / "backups" / "all.json"))
+        print(f"loading it again: {time.perf_counter() - start:.1f} s, peak RSS {peak(server)} MiB")
     finally:
         server.clean_up()
 
@@ -62,6 +67,17 @@ def ask(connection: http.client.HTTPConnection, path: str) -> None:
     content = answer.read()
     if answer.status != 200:
         raise SystemExit(f"GET {path}: {answer.status} {content[:200]!r}")
+
+
+def load(connection: http.client.HTTPConnection, path: str) -> None:
+    """Have the server load a dump; the GET of the original takes 10 MiB at most."""
+    connection.request(
+        "POST", "/api/v1/loaddata", json.dumps({"input_file": path}), {"Content-Type": "application/json"}
+    )
+    answer = connection.getresponse()
+    content = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"POST /api/v1/loaddata: {answer.status} {content[:200]!r}")
 
 
 def cost(server: Server, connection: http.client.HTTPConnection, path: str, calls: int) -> tuple[float, float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.cases.base import Case, Metric
 from benchmarks.clients import sftp
+from benchmarks.machine import first_in_line
 from benchmarks.rawsftp import RawSFTP
 from benchmarks.servers.base import Server
 from benchmarks.workspace import BenchmarkError, Workspace
@@ -31,13 +30,13 @@ class Latency(Case):
     def run(self, place: Workspace, server: Server) -> Mapping[str, float]:
         """See L{Case.run}."""
         script = "get big /dev/null\n" * 200
-        with _first_in_line():
+        with first_in_line():
             session = RawSFTP(place, server, _OTHERS)
         with session:
             others = [sftp(place, server, script, self.cipher, line) for line in range(_OTHERS)]
             try:
                 time.sleep(_WARM_UP)
-                with _first_in_line():
+                with first_in_line():
                     taken = sorted(_probe(session) for _ in range(place.scale.probes))
                 if not all(other.is_running for other in others):
                     raise BenchmarkError("a download ended before its time")
@@ -45,20 +44,6 @@ class Latency(Case):
                 for other in others:
                     other.end()
         return {"p50": taken[len(taken) // 2] * 1e3, "p99": taken[len(taken) * 99 // 100] * 1e3}
-
-
-@contextmanager
-def _first_in_line() -> Iterator[None]:
-    """Have this process, and what it starts, run as soon as it can: the user who waits has a machine of his own."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _probe(session: RawSFTP) -> float:
