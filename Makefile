@@ -4,6 +4,7 @@
 #   make test    install what the tests can use, and run them
 #   make lint    ruff, mypy, import-linter
 #   make bench   measure this server beside OpenSSH's and others; BENCH_ARGS=--help says how
+#   make docs    the documentation as a site in docs/_build
 #   make generated   write the sample configurations, manual pages and completions in etc/ anew
 #   make clean   remove all of that
 
@@ -17,7 +18,7 @@ TEST_JOBS ?= 2
 TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server \
 	chromium chromium-driver fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db zsh fish rclone
 
-.PHONY: run test lint bench generated format clean programs venv
+.PHONY: run test lint bench docs generated format clean programs venv
 
 venv: $(STAMP)
 
@@ -50,6 +51,10 @@ bench: $(STAMP)
 	@scripts/install-packages openssh-client openssh-server || true
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 generated: $(STAMP)
 	$(BIN)/python -m sftpgo.reference
 
@@ -58,5 +63,5 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) var _trial_temp* .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build .trial-result
+	rm -rf $(VENV) var _trial_temp* .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build docs/_build .trial-result
 	find . -name __pycache__ -prune -exec rm -rf {} +

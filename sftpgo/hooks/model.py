@@ -195,6 +195,7 @@ def account(
 ) -> User:
     """An enabled account: with all permissions unless some are given, and any other field of L{User} by its name.
 
+    >>> from sftpgo.hooks import account
     >>> account("alice", "/srv/alice", {"/": ("list", "download")}).status
     1
     """
