@@ -17,9 +17,15 @@ _STATUS: Final = (
     ("3", "For rest: the server cannot be reached."),
 )
 _SIGNALS: Final = (
-    ("SIGTERM, SIGINT", "End: nobody new is let in, and running transfers get the seconds of sftpd.grace_time."),
+    (
+        "SIGTERM, SIGINT",
+        "End: nobody new is let in; running transfers get the seconds of sftpd.grace_time. A second one ends at once.",
+    ),
     ("SIGUSR1", "Reopen the log file, after another program has moved it away."),
-    ("SIGHUP", "Load again what can change while the server runs, such as the certificate of the HTTP server."),
+    (
+        "SIGHUP",
+        "Load the configuration and all it names again, and reopen the log; what cannot be used changes nothing.",
+    ),
 )
 _VARIABLES: Final = (
     ("SFTPGO_CONFIG_DIR, SFTPGO_CONFIG_FILE, ...", "Take the place of the flag of that name, which goes before them."),

@@ -92,7 +92,8 @@ class WheelTests(SynchronousTestCase):
         names = zipfile.ZipFile(self.archive).namelist()
         for wanted in ("twisted/plugins/sftpgo_plugin.py", "sftpgo/py.typed"):
             self.assertIn(wanted, names)
-        self.assertTrue([name for name in names if name.endswith("share/sftpgo/etc/sftpgo.json")])
+        for shared in ("sftpgo/etc/sftpgo.json", "man/man1/sftpgo.1", "bash-completion/completions/sftpgo"):
+            self.assertTrue([name for name in names if name.endswith(f"data/share/{shared}")], shared)
         self.assertFalse([name for name in names if name.startswith("twisted/") and name.endswith("__init__.py")])
         self.assertFalse([name for name in names if name.startswith("tests/")])
 

@@ -13,11 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.harness import PATIENCE, ROOT, Server, need
 from tests.operations.programs import ENVIRON, check
 
-#: In the place of systemd's, which is not there in a test: it sends what it is asked to send.
+#: In the place of systemd's, which is not there in a test: it tells the server's process.
 _SYSTEMCTL = """\
 #!/bin/sh
-[ "$1 $2 $4" = "kill --kill-who=main sftpgo.service" ] || exit 1
-kill -s "${{3#--signal=}}" {pid}
+[ "$*" = "show --property=MainPID --value sftpgo.service" ] || exit 1
+echo {pid}
 """
 
 
@@ -42,17 +42,20 @@ class LogrotateTests(SynchronousTestCase):
             self.server.rest("GET", "/version")
             time.sleep(0.05)
 
-    def rotate(self) -> None:
-        assert self.server.process is not None
+    def rotate(self, pid: int) -> None:
         systemctl = self.directory / "systemctl"
-        systemctl.write_text(_SYSTEMCTL.format(pid=self.server.process.pid))
+        systemctl.write_text(_SYSTEMCTL.format(pid=pid))
         systemctl.chmod(0o755)
         config = self.directory / "logrotate.conf"
         text = (ROOT / "etc/logrotate.d/sftpgo").read_text()
         self.assertIn("\n/var/log/sftpgo/sftpgo.log {", text)
-        # Homes of tests may be open to others, which logrotate refuses without being told as whom to work.
-        owner = f"su {os.geteuid()} {os.getegid()}\n"
-        config.write_text(owner + text.replace("/var/log/sftpgo/sftpgo.log", str(self.log)))
+        for old, new in (
+            ("/var/log/sftpgo/sftpgo.log", str(self.log)),
+            ("su sftpgo sftpgo", f"su {os.geteuid()} {os.getegid()}"),
+        ):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        config.write_text(text)
         config.chmod(0o644)
         environ = {**ENVIRON, "PATH": f"{self.directory}:{ENVIRON['PATH']}"}
         check("logrotate", "--force", "--state", self.directory / "state", config, environ=environ)
@@ -63,7 +66,8 @@ class LogrotateTests(SynchronousTestCase):
     def test_a_rotation(self) -> None:
         before = self.lines()
         self.assertIn('"SFTP listens on', before)
-        self.rotate()
+        assert self.server.process is not None
+        self.rotate(self.server.process.pid)
         (old,) = self.rotated()
         self.assertTrue(old.read_text().startswith(before))
         self.wait_for('/api/v1/version"')
@@ -72,6 +76,12 @@ class LogrotateTests(SynchronousTestCase):
         # Nothing was lost between the two files.
         asked = sum(text.count('/api/v1/version"') for text in (old.read_text(), self.lines()))
         self.assertGreater(asked, 0)
+
+    def test_a_server_that_does_not_run(self) -> None:
+        """systemd tells 0 then, which as a process would be logrotate's own group."""
+        self.server.stop()
+        self.rotate(0)
+        self.assertEqual(len(self.rotated()), 1)
 
     def test_sighup_reopens_too(self) -> None:
         assert self.server.process is not None
