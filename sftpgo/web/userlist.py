@@ -36,12 +36,13 @@ class UserList:
         """A page of the list; one behind the end is the last one."""
         listing = Listing.of(Query(request))
         now = int(self._clock.seconds() * 1000)
+        # Looked at first: of one that ends meanwhile the page shows that it runs, and is loaded again.
+        scans = {scan.username: scan for scan in self._scans.running()}
         result: SearchResult = await self._accounts.search(listing.search(now))
         last = max(1, -(-result.count // listing.limit)) if listing.limit else 1
         if listing.page > last:
             listing = Listing(listing.text, listing.state, listing.sort, listing.descending, last, listing.limit)
             result = await self._accounts.search(listing.search(now))
-        scans = {scan.username: scan for scan in self._scans.running()}
         return self._pages.render(
             request,
             "users.html",
