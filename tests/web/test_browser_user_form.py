@@ -1,0 +1,87 @@
+"""What the users' pages do by scripts of their own, on top of the forms that work without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.web.pages import PageTestCase
+
+
+class ScriptTests(PageTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        for user in self.server.rest("GET", "/user?limit=500"):
+            self.server.rest("DELETE", f"/user/{user['id']}")
+
+    def stored(self, username: str) -> dict[str, Any]:
+        (found,) = self.server.rest("GET", f"/user?username={username}")
+        return dict(found)
+
+    def choose(self, selector: str, value: str) -> None:
+        """Set a field as a script does: how a time is typed is another thing in each country."""
+        self.browser.script(
+            "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+            "e.dispatchEvent(new Event('input', {bubbles: true}))",
+            selector,
+            value,
+        )
+
+    def test_expiration_in_the_zone_of_the_browser(self) -> None:
+        added = self.server.add_user("alice", expiration_date=1893456000123)
+        self.browser.command("Emulation.setTimezoneOverride", timezoneId="Asia/Kolkata")
+        self.addCleanup(self.browser.command, "Emulation.setTimezoneOverride", timezoneId="")
+        self.go(f"/web/user/{added['id']}")
+        self.browser.wait_for_text("Expiration (Asia/")
+        self.assertTrue(self.browser.find("#expiration_date").get_attribute("value").startswith("2030-01-01T05:30"))
+        self.browser.click(".formbuttons .btn-primary")
+        self.browser.wait_for_text("“alice” was saved.")
+        self.assertEqual(self.stored("alice")["expiration_date"], 1893456000123)
+        self.go(f"/web/user/{added['id']}")
+        self.choose("#expiration_date", "2031-06-01T00:00")
+        self.browser.click(".formbuttons .btn-primary")
+        self.browser.wait_for_text("“alice” was saved.")
+        self.assertEqual(self.stored("alice")["expiration_date"], 1938018600000)
+        self.go(f"/web/user/{added['id']}")
+        self.choose("#expiration_date", "")
+        self.browser.click(".formbuttons .btn-primary")
+        self.browser.wait_for_text("“alice” was saved.")
+        self.assertEqual(self.stored("alice")["expiration_date"], 0)
+
+    def test_directories_as_rows(self) -> None:
+        permissions = {"/": ["list"], "/a": ["list", "download"], "/b:c": ["*"]}
+        added = self.server.add_user("alice", permissions=permissions)
+        self.go(f"/web/user/{added['id']}")
+        self.assertEqual(len(self.browser.all(".entry")), 2)
+        self.browser.fill("#explain-path", "/b:c/x")
+        self.browser.wait_for_text("As it is saved: allowed.", "#explain-stored")
+        self.browser.click(".entry:nth-of-type(1) button")
+        self.browser.click("#permissions-download")
+        self.browser.click(".formbuttons .btn-primary")
+        self.browser.wait_for_text("“alice” was saved.")
+        self.assertEqual(self.stored("alice")["permissions"], {"/": ["list", "download"], "/b:c": ["*"]})
+
+    def test_directories_are_checked_as_one_types(self) -> None:
+        self.go("/web/user")
+        self.browser.click("#directories > button")
+        for path, told in (
+            ("in", "must begin with a slash"),
+            ("//", "home stands above"),
+            ("/in", "Choose at"),
+        ):
+            self.browser.fill(".entry input[type=text]", path)
+            self.browser.wait_for_text(told, ".entry .fault")
+        self.browser.click(".entry input[value=upload]")
+        self.browser.wait(lambda: not self.browser.text(".entry .fault"), "the fault stays")
+        self.browser.fill("#explain-path", "/in/file")
+        self.browser.wait_for_text("As it stands here: refused. The entry of /in decides: upload.", "#explain")
+
+    def test_a_scan_is_shown_to_its_end(self) -> None:
+        self.server.add_user("alice")
+        home = self.server.home("alice")
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "file").write_bytes(bytes(1234))
+        self.go("/web/users")
+        self.browser.click("summary")
+        self.browser.click(".items button")
+        self.browser.wait_for_text("1.2 KB", "tbody .quota")
+        self.assertEqual(self.stored("alice")["used_quota_size"], 1234)
