@@ -5,6 +5,7 @@
 #   make lint    ruff, mypy, import-linter
 #   make bench   measure this server beside OpenSSH's and others; BENCH_ARGS=--help says how
 #   make docs    the documentation as a site in docs/_build
+#   make screenshots   take the pictures of the web admin in docs/screenshots/ anew; needs chromium
 #   make generated   write the sample configurations, manual pages and completions in etc/ anew
 #   make clean   remove all of that
 
@@ -18,7 +19,7 @@ TEST_JOBS ?= 2
 TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server \
 	chromium chromium-driver fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db zsh fish rclone
 
-.PHONY: run test lint bench docs generated format clean programs venv
+.PHONY: run test lint bench docs screenshots generated format clean programs venv
 
 venv: $(STAMP)
 
@@ -54,6 +55,9 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 	@echo "docs/_build/index.html"
+
+screenshots: $(STAMP)
+	@$(BIN)/python -m tests.web.screenshots docs/screenshots
 
 generated: $(STAMP)
 	$(BIN)/python -m sftpgo.reference

@@ -6,9 +6,11 @@ A server of its own, with some users and real clients at work, is what the pictu
 from __future__ import annotations
 
 import base64
+import math
 import random
 import struct
 import sys
+import threading
 import time
 import zlib
 from contextlib import ExitStack
@@ -22,6 +24,15 @@ from tests.web.pages import GUARDED, GUARDED_FILES
 
 #: Seconds of traffic before the plots are worth looking at.
 _TRAFFIC = 100
+
+#: User, client, bytes that are stored already.
+_CLIENTS = (
+    ("backup-nightly", "OpenSSH_9.6", 21_000_000),
+    ("anna.meyer", "FileZilla_3.66.4", 33_000_000),
+    ("design-agency", "WinSCP_release_6.1.2", 4_000_000),
+    ("müller", "libssh2_1.11.0", 4_600_000),
+    ("reports", "paramiko_3.4.0", 2_000_000),
+)
 
 _DAY = 24 * 3600 * 1000
 
@@ -37,7 +48,7 @@ const quantise = async () => {
   const counts = new Map();
   for (const pixel of data) counts.set(pixel, (counts.get(pixel) || 0) + 1);
   const colours = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a));
-  const palette = colours.slice(0, 256);
+  const palette = colours.slice(0, 64);
   const parts = (c) => [c & 255, (c >> 8) & 255, (c >> 16) & 255];
   const nearest = (c) => {
     const [r, g, b] = parts(c);
@@ -49,7 +60,7 @@ const quantise = async () => {
     });
     return best;
   };
-  const places = new Map(colours.map((c, i) => [c, i < 256 ? i : nearest(c)]));
+  const places = new Map(colours.map((c, i) => [c, i < 64 ? i : nearest(c)]));
   const indices = Uint8Array.from(data, (pixel) => places.get(pixel));
   let text = "";
   for (let i = 0; i < indices.length; i += 32768) text += String.fromCharCode(...indices.subarray(i, i + 32768));
@@ -60,7 +71,7 @@ quantise().then(done);
 
 
 def small(browser: Browser, picture: bytes) -> bytes:
-    """The picture in its 256 commonest colours (PNG, section 11.2.2: colour type 3)."""
+    """The picture in its 64 commonest colours (PNG, section 11.2.2: colour type 3)."""
     browser.driver.get("about:blank")
     told = browser.driver.execute_async_script(_PIXELS, base64.b64encode(picture).decode())
     width, height, pixels = told["width"], told["height"], base64.b64decode(told["indices"])
@@ -84,7 +95,7 @@ def populate(server: Server) -> None:
     now = round(time.time() * 1000)
     users: list[dict[str, Any]] = [
         {"username": "anna.meyer", "quota_size": 50_000_000, "quota_files": 200},
-        {"username": "backup-nightly", "quota_size": 20_000_000, "upload_bandwidth": 40_000, "max_sessions": 4},
+        {"username": "backup-nightly", "quota_size": 60_000_000, "upload_bandwidth": 40_000, "max_sessions": 4},
         {"username": "billing", "permissions": {"/": ["list", "download"], "/inbox": ["*"]}},
         {"username": "camera-17", "quota_files": 40, "permissions": {"/": ["list", "upload"]}},
         {"username": "carlos", "expiration_date": now + 5 * _DAY},
@@ -100,31 +111,42 @@ def populate(server: Server) -> None:
         server.add_user(**user)
 
 
-def bustle(server: Server, clients: ExitStack) -> None:
-    """Clients that move bytes for a while; some transfers go on when this returns."""
-    names = ("backup-nightly", "anna.meyer", "design-agency", "müller", "camera-17")
-    versions = ("OpenSSH_9.6", "FileZilla_3.66.4", "WinSCP_release_6.1.2", "libssh2_1.11.0", "paramiko_3.4.0")
-    random.seed(8)
-    open_files = []
-    for name, version in zip(names, versions, strict=True):
-        client = Client(server, name, version=f"SSH-2.0-{version}")
-        clients.callback(client.close)
-        client.upload("thumbnail.jpg", random.randrange(10_000, 4_000_000)).close()
-        file = client.upload(f"{name.partition('-')[0]}-2026-11-{random.randrange(10, 23)}.tar.zst", 100_000)
-        file.set_pipelined(True)
-        open_files.append(file)
-    end = time.monotonic() + _TRAFFIC
-    while (left := end - time.monotonic()) > 0:
-        for file in open_files[: 1 + int(left / 20) % 3]:
-            file.write(bytes(random.randrange(5_000, 60_000)))
-        if random.random() < 0.02:
-            refused(server, "guest")
-        if random.random() < 0.02:
-            with ExitStack() as short:
-                client = Client(server, "reports")
-                short.callback(client.close)
-                client.sftp.listdir()
-        time.sleep(0.1)
+class Bustle(threading.Thread):
+    """Clients that move bytes until they are told to stop.
+
+    @param clients: where what has to be closed is left.
+    """
+
+    def __init__(self, server: Server, clients: ExitStack) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self._ended = threading.Event()
+        self._random = random.Random(8)  # nothing hangs on it
+        self._uploads: list[Any] = []
+        for name, version, stored in _CLIENTS:
+            client = Client(server, name, version=f"SSH-2.0-{version}")
+            clients.callback(client.close)
+            client.upload("stored.bin", stored).close()
+            if name == "reports":
+                self._download = client.sftp.open("stored.bin", "rb")
+                continue
+            self._uploads.append(client.upload(f"{name}-2026-11-23.tar.zst", 100_000))
+        clients.callback(self.join)
+        clients.callback(self._ended.set)
+
+    def run(self) -> None:
+        """Faster and slower, with somebody now and then who logs in or fails to."""
+        began = time.monotonic()
+        while not self._ended.wait(0.1):
+            wave = 1.2 + math.sin((time.monotonic() - began) / 9)
+            for file in self._uploads[: 1 + int(wave)]:
+                file.write(bytes(int(self._random.uniform(2_000, 9_000) * wave)))
+            if not self._download.read(int(self._random.uniform(10_000, 30_000) / wave)):
+                self._download.seek(0)
+            if self._random.random() < 0.02:
+                refused(self._server, "guest")
+            if self._random.random() < 0.04:
+                Client(self._server, "translations").close()
 
 
 def take(browser: Browser, origin: str, name: str, path: str, directory: Path) -> None:
@@ -151,7 +173,8 @@ def main(arguments: list[str]) -> int:
         stack.callback(server.clean_up)
         server.start()
         populate(server)
-        bustle(server, stack)
+        Bustle(server, stack).start()
+        time.sleep(_TRAFFIC)
         origin = f"http://127.0.0.1:{server.http_port}"
         user = server.rest("GET", "/user?username=billing")[0]["id"]
         session = server.rest("GET", "/connection")[0]["connection_id"]

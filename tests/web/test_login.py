@@ -13,11 +13,12 @@ from sftpgo.domain.user import User
 from sftpgo.log import Log
 from sftpgo.web.authenticate import Authentication
 from sftpgo.web.entrance import draft_of
+from sftpgo.web.events import SESSION_LOOKS
 from sftpgo.web.failures import LIMIT
 from sftpgo.web.login import own_path
 from sftpgo.web.sessions import IDLE, LIFETIME, MAX_SESSIONS, Draft, Sessions
 from tests.doubles import run_now
-from tests.web.talk import HASH, HOST, Reply, Server
+from tests.web.talk import HASH, HOST, Reply, Server, Wire, head
 from tests.web.visitor import Page, Visitor
 
 _T = TypeVar("_T")
@@ -62,6 +63,35 @@ class LoginCase(SynchronousTestCase):
     def log_in(self, name: str = "admin", password: str = SECRET, path: str = "/web/login", **more: str) -> Any:
         form = self.now(self.visitor.get(path)).form("/web/login")
         return self.now(self.visitor.send("/web/login", form.filled(username=name, password=password, **more)))
+
+
+class LiveData(LoginCase):
+    """What the scripts of a page ask for, with a session that may end behind it."""
+
+    SCRIPT = {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+
+    def test_no_window_of_the_browser_opens_over_the_page(self) -> None:
+        self.log_in()
+        headers = {name.replace("-", "_"): value for name, value in self.SCRIPT.items()}
+        self.assertEqual(self.ask("GET", "/api/v1/status", **headers).status, 200)
+        self.clock.advance(IDLE)
+        reply = self.ask("GET", "/api/v1/status", **headers)
+        self.assertEqual((reply.status, reply.json["error"]), (401, "the session has ended"))
+        self.assertNotIn("Basic", reply.headers["WWW-Authenticate"])
+        # Whoever comes for a page of the API's, or has never logged in here, is asked for name and password.
+        for fields in ({}, {"Sec_Fetch_Dest": "document"}):
+            self.assertIn("Basic", self.ask("GET", "/docs", **fields).headers["WWW-Authenticate"])
+
+    def test_a_stream_outlives_no_session_for_long(self) -> None:
+        self.log_in()
+        wire = Wire(self.server.site)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.visitor.cookies.items())
+        wire.send(head("GET", "/api/v1/events?totals=1", {"Cookie": cookies, **self.SCRIPT}))
+        self.assertIn(b" 200 ", wire.value())
+        self.clock.pump([1] * SESSION_LOOKS)
+        self.assertTrue(wire.value().endswith(b"0\r\n\r\n"))
+        self.assertEqual(wire.value().count(b"event: totals"), SESSION_LOOKS)
+        wire.hang_up()
 
 
 class LogIn(LoginCase):
