@@ -39,6 +39,7 @@ class Doors:
         self._ssh = ssh
         self._http = http
         self._supervisor = supervisor
+        self._log = log
         self._ports = Ports(reactor, run_in_thread, log)
         self._entrances: list[tuple[Entrance, Binding]] = []
         self._factory: ServerFactory | None = None
@@ -60,18 +61,27 @@ class Doors:
         """
         sftpd = loaded.config.sftpd
         for_sftp, for_http = self._supervisor.share(loaded.config)
-        factory = await self._ssh.prepare(loaded, transfers)
+        self._factory = factory = await self._ssh.prepare(loaded, transfers)
+        # There is one, or none.
+        sites = [
+            (binding, *await self._http.prepare(binding.addresses))
+            for binding in _handed(for_http) or http_bindings(loaded.config.httpd)
+        ]
+        self._warn_of_unused(sftpd)
         sftp: list[Where] = []
         for binding in _handed(for_sftp) or sftp_bindings(sftpd):
             entrance = Entrance(factory, *_proxying(sftpd, binding))
             sftp += await self._ports.listen("SFTP", binding, entrance, tcp.adopt)
             self._entrances.append((entrance, binding))
-        self._factory = factory
         http: list[Where] = []
-        for binding in _handed(for_http) or http_bindings(loaded.config.httpd):
-            site, protocol = await self._http.prepare(binding.addresses)
+        for binding, site, protocol in sites:
             http += await self._ports.listen(protocol, binding, site)
         return Addresses(tuple(sftp), tuple(http))
+
+    def _warn_of_unused(self, sftpd: SFTPD) -> None:
+        usual = SFTPD()
+        if sftpd.bindings and (sftpd.bind_address, sftpd.bind_port) != (usual.bind_address, usual.bind_port):
+            self._log.warn("sftpd.bind_address and sftpd.bind_port are not used: sftpd.bindings takes their place")
 
     async def renew(self, loaded: Loaded, transfers: Transfers) -> Callable[[], None]:
         """Make another configuration ready; returns what puts it to use, without fail, for connections from then on.

@@ -266,7 +266,7 @@ class SFTPGoService(MultiService):
     def _status(self) -> str:
         connections, transfers = self.registry.active(), self.registry.transfers()
         where = ", ".join(map(written, self._addresses.sftp_all)) if self._addresses is not None else ""
-        return f"SFTP on {where}: {connections} connections, {transfers} transfers"
+        return f"SFTP on {where}; connections: {connections}, transfers: {transfers}"
 
     # Reloading.
 
@@ -302,6 +302,8 @@ class SFTPGoService(MultiService):
         transfers = self.transfers
         if transfers is None or self._addresses is None:
             raise StartupError("the server is not running")
+        if self.loaded.path is not None and loaded.path is None:
+            raise ConfigurationError([f"{self.loaded.path} is not there any more"])
         change = compare(self.loaded.config, loaded.config)
         used = attrs.evolve(loaded, config=change.config, config_dir=self.loaded.config_dir)
         use = await self._doors.renew(used, transfers)
@@ -344,24 +346,27 @@ class SFTPGoService(MultiService):
         """Accept nobody new, let transfers end for the grace time, close everything."""
         if self._read_again is not None:
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._signals.on(number, self.hurry)
+                self._signals.on(number, self._told_again)
         stopped = super().stopService()
         grace = float(self.loaded.config.sftpd.grace_time)
         down: Deferred[None] = Deferred.fromCoroutine(self._take_down(grace))
         return gatherResults([d for d in (stopped, down) if d is not None]).addCallback(lambda _: None)
 
     def hurry(self) -> None:
-        """While the server stops: wait for nobody any more.  For who asks a second time; the third signal kills."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            let_kill(number)
+        """While the server stops: wait for nobody any more."""
         self._log.warn("told again to stop: running transfers are cut off")
         self._drain.hurry()
+
+    def _told_again(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            let_kill(number)
+        self.hurry()
 
     async def _take_down(self, grace: float, *, failed: bool = False) -> None:
         if self._starting is not None and not self.started.called and not failed:
             self._starting.cancel()
         if self._addresses is not None:
-            self._supervisor.stopping(grace, f"Stopping, {self.registry.transfers()} transfers may end")
+            self._supervisor.stopping(grace, f"Stopping; transfers that may end: {self.registry.transfers()}")
         await self._doors.close()
         await self._drain.connections(self._doors.transports, grace)
         await self.scans.stop()

@@ -82,7 +82,7 @@ class SSHFace:
             Log("sftpd"),
             self.clock,
             self.run_in_thread,
-            transfers.shared,
+            transfers.shared_by(loaded.config.sftpd),
             setstat_ignored=loaded.config.sftpd.setstat_mode == 1,
             commands=self._commands(loaded, transfers),
         )

@@ -105,12 +105,15 @@ class Transfers:
         self._tell_problems()
 
     def renew(self, sftpd: SFTPD) -> None:
-        """Use what can change while the server runs; uploads of sessions that are here go on as they began."""
+        """Use what can change while the server runs."""
         self.hooks.configure(sftpd.actions)
         self._idle.allow(sftpd.idle_timeout)
-        uploads = UploadSettings(self.shared.uploads.mode, sftpd.fsync_uploads, sftpd.upload_digest)
-        self.shared = attrs.evolve(self.shared, uploads=uploads)
         self._tell_problems()
+
+    def shared_by(self, sftpd: SFTPD) -> SharedTransfers:
+        """What sessions that begin with these settings share; those that are here share all of it but the settings."""
+        uploads = UploadSettings(self.shared.uploads.mode, sftpd.fsync_uploads, sftpd.upload_digest)
+        return attrs.evolve(self.shared, uploads=uploads)
 
     def _tell_problems(self) -> None:
         Deferred.fromCoroutine(self._check_hooks()).addErrback(

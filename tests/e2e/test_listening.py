@@ -8,14 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import paramiko
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.harness import PATIENCE, Server, _free_port, need
+from tests.harness import PATIENCE, Server, need
 from tests.rawssh import readable
 from tests.test_sockets import has_ipv6
 
@@ -71,10 +70,13 @@ class BindingTests(SynchronousTestCase):
         self.assertEqual(server.stop(), 0)
 
     def test_bindings(self) -> None:
-        ports = [_free_port(), _free_port()]
-        bindings = [{"address": "127.0.0.1", "port": ports[0]}, {"address": "127.0.0.2", "port": ports[1]}]
+        bindings = [{"address": "127.0.0.1", "port": 0}, {"address": "127.0.0.2", "port": 0}]
         server = self.server(bindings=bindings, bind_address="", bind_port=0).start()
         server.add_user()
+        ports = [int(line.rpartition(":")[2]) for line in server.said if line.startswith("SFTP listens on 127.0.0.")]
+        self.assertTrue(
+            any("sftpd.bindings takes their place" in line.get("message", "") for line in server.log_lines())
+        )
         upload(log_in("127.0.0.1", ports[0]), "f")
         upload(log_in("127.0.0.2", ports[1]), "g")
         self.assertRaises(ConnectionRefusedError, socket.create_connection, ("127.0.0.1", ports[1]))
@@ -115,14 +117,14 @@ class HAProxyTests(SynchronousTestCase):
         server.start()
         server.add_user()
         server.add_user("bob", filters={"allowed_ip": [], "denied_ip": ["127.0.0.3/32"]})
-        ports = (_free_port(), _free_port())
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         program = shutil.which("haproxy") or ""
         configuration = Path(self.mktemp())
         upstream = f"127.0.0.1:{server.sftp_port} source 127.0.0.5"
         configuration.write_text(
             "defaults\n mode tcp\n timeout connect 60s\n timeout client 600s\n timeout server 600s\n"
-            f"listen one\n bind 127.0.0.1:{ports[0]}\n server s {upstream} send-proxy\n"
-            f"listen two\n bind 127.0.0.1:{ports[1]}\n"
+            f"listen one\n bind fd@{sockets[0].fileno()}\n server s {upstream} send-proxy\n"
+            f"listen two\n bind fd@{sockets[1].fileno()}\n"
             f" server s {upstream} send-proxy-v2 check check-send-proxy inter 200ms\n"
         )
         proxy = subprocess.Popen(
@@ -130,20 +132,14 @@ class HAProxyTests(SynchronousTestCase):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            pass_fds=[each.fileno() for each in sockets],
         )
         self.addCleanup(proxy.wait)
         self.addCleanup(proxy.kill)
-        for port in ports:
-            self.wait_until_open(port)
-        return server, *ports
-
-    def wait_until_open(self, port: int) -> None:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-                return
-            time.sleep(0.05)
-        self.fail("the proxy does not listen")
+        ports = [each.getsockname()[1] for each in sockets]
+        for each in sockets:
+            each.close()
+        return server, ports[0], ports[1]
 
     def logins(self, server: Server) -> list[str]:
         """The addresses that logins came from."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import signal
@@ -76,6 +78,7 @@ class ReloadTests(SynchronousTestCase):
             keys=[{"private_key": "another_key"}],
             enabled_ssh_commands=["pwd"],
             umask="0077",
+            upload_digest=True,
             bind_port=1,
             upload_mode=2,
         )
@@ -97,6 +100,9 @@ class ReloadTests(SynchronousTestCase):
         sftp = paramiko.SFTPClient.from_transport(client)
         sftp.mkdir("d")
         self.assertEqual((server.home() / "d").stat().st_mode & 0o777, 0o700)
+        sftp.putfo(io.BytesIO(b"content"), "g")
+        (line,) = [line for line in server.log_lines() if line["sender"] == "Upload"]
+        self.assertEqual(line["sha256"], hashlib.sha256(b"content").hexdigest())
         # The old one, even with new keys: it knows the host by the key it has seen.
         raw.ssh.renegotiate_keys()
         self.assertEqual(raw.ssh.get_remote_server_key(), before)
@@ -115,12 +121,16 @@ class ReloadTests(SynchronousTestCase):
         broken_key.chmod(0o600)
         for text, expected in (
             ("{", "sftpgo.json"),
+            (None, "sftpgo.json is not there any more"),
             (self.changed(good, umask="rwx", banner="Bad"), "sftpd.umask: expected"),
             (self.changed(good, keys=[{"private_key": "broken_key"}], banner="Bad"), "broken_key"),
             (self.changed(good, keys=[{"private_key": "missing"}], banner="Bad"), "missing"),
             (self.changed(good, ciphers=["rot13"], banner="Bad"), "sftpd.ciphers"),
         ):
-            path.write_text(text)
+            if text is None:
+                path.unlink()
+            else:
+                path.write_text(text)
             self.hang_up(server, "the configuration stays as it is")
             line = [line for line in server.log_lines() if "stays as it is" in line.get("message", "")][-1]
             self.assertEqual(line["level"], "error")
@@ -159,6 +169,11 @@ class ReloadTests(SynchronousTestCase):
         wrong.start_client(timeout=PATIENCE)
         self.assertRaises(paramiko.SSHException, wrong.auth_password, "alice", "wrong")
         eventually(self, lambda: not wrong.is_active(), "one try is all there is")
+        server.configure("sftpd", proxy_protocol=2, proxy_allowed=["127.0.0.9"])
+        self.hang_up(server, "changed: sftpd.proxy_protocol, sftpd.proxy_allowed")
+        with socket.create_connection(("127.0.0.1", server.sftp_port), PATIENCE) as direct:
+            self.assertEqual(direct.recv(100), b"")
+        sftp.stat("b")
 
     def md5sum(self, server: Server) -> int:
         if shutil.which("ssh") is None:

@@ -17,19 +17,21 @@ from sftpgo.ssh import codec
 from tests.e2e.test_reload import eventually
 from tests.harness import PATIENCE, Server, _free_port
 from tests.rawsftp import RawSFTP, connect
+from tests.rawssh import readable
 from tests.test_systemd import Manager
 
 SERVE = [sys.executable, "-m", "sftpgo", "serve"]
 
-#: Listens on the ports given and starts what follows, as the manager does: from descriptor 3 on.
+#: Listens on a free port for each name and starts what follows, as the manager does: from descriptor 3 on.
 HAND_OVER = """
 import os, socket, sys
-names, ports, command = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
-opened = [socket.create_server(("127.0.0.1", int(port))) for port in ports]
+names, command = sys.argv[1], sys.argv[2:]
+opened = [socket.create_server(("127.0.0.1", 0)) for _ in names.split(":")]
+print("handed over", *(each.getsockname()[1] for each in opened), flush=True)
 spare = [os.dup2(each.fileno(), 100 + index) for index, each in enumerate(opened)]
 for index, each in enumerate(spare):
     os.dup2(each, 3 + index, inheritable=True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(ports)), LISTEN_FDNAMES=names)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(opened)), LISTEN_FDNAMES=names)
 os.execv(command[0], command)
 """
 
@@ -48,10 +50,11 @@ class NotifyTests(SynchronousTestCase):
         )
         self.addCleanup(server.clean_up)
         heard: list[str] = []
+        # Heard at once: the kernel keeps few messages for who does not listen.
+        threading.Thread(target=self.listen, args=(manager, heard), daemon=True).start()
 
         def has(text: str, count: int = 1) -> bool:
-            heard.extend(manager.heard())
-            return sum(text in message for message in heard) >= count
+            return sum(text in message for message in list(heard)) >= count
 
         server.start()
         server.add_user()
@@ -60,7 +63,7 @@ class NotifyTests(SynchronousTestCase):
         raw = RawSFTP(server.sftp_port, "alice", "alice-secret")
         self.addCleanup(raw.close)
         raw.ask(codec.OPEN, b"/f", codec.OPEN_WRITE | codec.OPEN_CREAT, 0)
-        eventually(self, lambda: has("1 connections, 1 transfers"), "the status tells of the transfer")
+        eventually(self, lambda: has("connections: 1, transfers: 1"), "the status tells of the transfer")
         for text in ((server.directory / "sftpgo.json").read_text(), "{"):
             # Good or bad, a reload ends.
             (server.directory / "sftpgo.json").write_text(text)
@@ -70,39 +73,48 @@ class NotifyTests(SynchronousTestCase):
             order = [message.partition("\n")[0] for message in heard if "RELOADING" in message or "READY" in message]
             self.assertEqual(order, ["RELOADING=1", "READY=1"])
         server.process.send_signal(signal.SIGTERM)
-        eventually(self, lambda: has("STOPPING=1\nSTATUS=Stopping, 1 transfers may end"), "it tells that it stops")
+        eventually(
+            self, lambda: has("STOPPING=1\nSTATUS=Stopping; transfers that may end: 1"), "it tells that it stops"
+        )
         self.assertTrue(has("EXTEND_TIMEOUT_USEC=3615000000"))
         heard.clear()
         # Still alive, however long transfers take.
         eventually(self, lambda: has("WATCHDOG=1", 2), "signs of life while it stops")
         self.assertEqual(server.stop(), 0)
 
+    def listen(self, manager: Manager, heard: list[str]) -> None:
+        while readable(manager.socket, PATIENCE):
+            heard.extend(manager.heard())
+
 
 class SocketTests(SynchronousTestCase):
-    def server(self, names: str, *ports: int) -> Server:
-        launcher = [sys.executable, "-c", HAND_OVER, names, ",".join(map(str, ports)), *SERVE]
+    def server(self, names: str) -> Server:
+        launcher = [sys.executable, "-c", HAND_OVER, names, *SERVE]
         # These would be listened on without the sockets.
-        server = Server({"sftpd": {"bind_port": _free_port()}, "httpd": {"bind_port": _free_port()}}, command=launcher)
+        server = Server(command=launcher)
         self.addCleanup(server.clean_up)
         return server
 
     def test_both(self) -> None:
-        ports = _free_port(), _free_port()
-        server = self.server("http:sftp", *ports).start()
-        self.assertEqual((server.http_port, server.sftp_port), ports)
+        server = self.server("http:sftp").start()
+        self.assertEqual(self.handed(server), [server.http_port, server.sftp_port])
         server.add_user()
         connect(server.sftp_port, "alice", "alice-secret").close()
         self.assertEqual(server.stop(), 0)
 
     def test_one(self) -> None:
-        port = _free_port()
-        server = self.server("sftpgo.socket", port).start()
-        self.assertEqual(server.sftp_port, port)
+        server = self.server("sftpgo.socket").start()
+        self.assertEqual(self.handed(server), [server.sftp_port])
         server.add_user()
-        connect(port, "alice", "alice-secret").close()
+        connect(server.sftp_port, "alice", "alice-secret").close()
+
+    def handed(self, server: Server) -> list[int]:
+        """The ports that were listened on before the server was started."""
+        (line,) = [line for line in server.said if line.startswith("handed over")]
+        return [int(word) for word in line.split()[2:]]
 
     def test_neither(self) -> None:
-        error = str(self.assertRaises(AssertionError, self.server("sftp:what", _free_port(), _free_port()).start))
+        error = str(self.assertRaises(AssertionError, self.server("sftp:what").start))
         self.assertIn("the socket 'what' of the service manager", error)
         self.assertNotIn("Traceback", error)
 
