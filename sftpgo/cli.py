@@ -29,6 +29,7 @@ Available commands:
   explain       Tell which rule decides on a request of a user
   check-config  Print the effective configuration and where each value is from
   doctor        Look for what is wrong with this installation, and say what to do
+  service       Have the server run as a service of this system
   completion    Print a completion script for bash, zsh or fish
   help          Help about any command
 
@@ -150,6 +151,13 @@ def doctor(words: Sequence[str]) -> None:
     sys.exit(run(words))
 
 
+def service(words: Sequence[str]) -> None:
+    """C{sftpgo service}: install it as a service of the operating system, start it, stop it."""
+    from sftpgo.servicecommand.command import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(words))
+
+
 def completion(words: Sequence[str]) -> None:
     """C{sftpgo completion}: print a completion script for a shell."""
     from sftpgo.reference.completion import run  # noqa: PLC0415 -- only this command needs it
@@ -173,5 +181,6 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "explain": explain,
     "check-config": check_config,
     "doctor": doctor,
+    "service": service,
     "completion": completion,
 }

@@ -3,7 +3,7 @@ _sftpgo() {
   local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" place="" words="" kind=-W word
   for word in "${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
     case "$place/$word" in
-      /serve|/portable|/initprovider|/import|/rest|rest/add-user|rest/update-user|rest/delete-user|rest/get-users|rest/get-user-by-id|rest/get-quota-scans|rest/start-quota-scan|rest/cancel-quota-scan|rest/get-connections|rest/close-connection|rest/get-version|rest/get-provider-status|rest/dumpdata|rest/loaddata|rest/explain|rest/events|rest/completion|/explain|/check-config|/doctor|/completion) place="${place:+$place/}$word" ;;
+      /serve|/portable|/initprovider|/import|/rest|rest/add-user|rest/update-user|rest/delete-user|rest/get-users|rest/get-user-by-id|rest/get-quota-scans|rest/start-quota-scan|rest/cancel-quota-scan|rest/get-connections|rest/close-connection|rest/get-version|rest/get-provider-status|rest/dumpdata|rest/loaddata|rest/explain|rest/events|rest/completion|/explain|/check-config|/doctor|/service|/completion) place="${place:+$place/}$word" ;;
     esac
   done
   case "$place $previous" in
@@ -99,9 +99,15 @@ _sftpgo() {
     'doctor --config') kind=-f ;;
     'doctor -w'|'doctor --wait') words="" ;;
     'doctor --users') words="" ;;
+    'service -n'|'service --name') words="" ;;
+    'service -c'|'service --config-dir') kind=-d ;;
+    'service -u'|'service --user') words="" ;;
+    'service --home-dirs') words="" ;;
+    'service --program') words="" ;;
+    'service --root') kind=-d ;;
     *)
       case "$place" in
-        "") words="serve portable initprovider import rest explain check-config doctor completion -h --help -v --version" ;;
+        "") words="serve portable initprovider import rest explain check-config doctor service completion -h --help -v --version" ;;
         "serve") words="-c --config-dir -f --config-file --config -w --wait -l --log-file-path -s --log-max-size -b --log-max-backups -a --log-max-age -z --log-compress -v --log-verbose --help" ;;
         "portable") words="-h --help -d --directory -g --permissions -u --username -p --password -k --public-key -s --sftpd-port -c --ssh-commands -l --log-file-path --bind-address -S --advertise-service --no-advertise-service -C --advertise-credentials --no-advertise-credentials" ;;
         "initprovider") words="-h --help -c --config-dir -f --config-file --config -w --wait" ;;
@@ -127,6 +133,7 @@ _sftpgo() {
         "explain") words="stat list download upload overwrite rename delete create_dirs create_symlinks chmod chown chtimes -h --help -c --config-dir -f --config-file --config -w --wait --ip --json" ;;
         "check-config") words="-h --help -c --config-dir -f --config-file --config -w --wait --json" ;;
         "doctor") words="-h --help -c --config-dir -f --config-file --config -w --wait --json --users" ;;
+        "service") words="install uninstall start stop restart status -h --help -n --name -c --config-dir -u --user --home-dirs --program --root --force --dry-run" ;;
         "completion") words="bash zsh fish -h --help" ;;
       esac ;;
   esac

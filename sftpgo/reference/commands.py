@@ -23,11 +23,12 @@ _SOURCES: Final[Mapping[str, Callable[[], Any]]] = {
     "explain": lambda: _from("sftpgo.explaincommand").flags(),
     "check-config": lambda: _from("sftpgo.checkconfig").flags(),
     "doctor": lambda: _from("sftpgo.doctor.command").flags(),
+    "service": lambda: _from("sftpgo.servicecommand.command").flags(),
     "completion": lambda: _from("sftpgo.reference.completion").flags(),
 }
 """Where the options of each command are: an L{argparse.ArgumentParser} or an L{usage.Options}."""
 
-_DIRECTORY_OPTIONS: Final = ("--config-dir", "--directory")
+_DIRECTORY_OPTIONS: Final = ("--config-dir", "--directory", "--root")
 _FILE_OPTIONS: Final = ("--config", "--public-key", "--config-file", "--log-file-path", "--ca-file", "--shadow")
 
 

@@ -1,0 +1,1 @@
+"""C{sftpgo service}: the server as a service of the operating system."""

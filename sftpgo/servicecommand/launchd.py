@@ -1,0 +1,106 @@
+"""macOS: a property list for launchd."""
+
+from __future__ import annotations
+
+import plistlib
+import re
+
+import attrs
+from zope.interface import implementer
+
+from sftpgo.servicecommand.model import (
+    RUNNING,
+    STOPPED,
+    Done,
+    IServiceManager,
+    Question,
+    RemoveFile,
+    Run,
+    Service,
+    Step,
+    WriteFile,
+)
+
+DIRECTORY = "/Library/LaunchDaemons"
+
+#: Seconds between SIGTERM and SIGKILL: what the server gives transfers, and some for itself.
+_EXIT_TIMEOUT = 60
+
+_OPEN_FILES = 8192
+
+
+@implementer(IServiceManager)
+@attrs.frozen
+class Launchd:
+    """launchd(8), through launchctl(1).
+
+    A daemon whose list is loaded is running, and is started again when it fails: to stop it is to unload it.
+    """
+
+    service: Service
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The property list."""
+        return (self.service.below_root(f"{DIRECTORY}/{self.service.name}.plist"),)
+
+    def install(self) -> tuple[Step, ...]:
+        """Write the list; what is in that directory is loaded with the machine."""
+        (path,) = self.files
+        written = WriteFile(path, property_list(self.service))
+        return (written,) if self.service.root else (written, Run(("launchctl", "enable", self._target)))
+
+    def uninstall(self) -> tuple[Step, ...]:
+        """Unload the list, if it is loaded, and remove it."""
+        (path,) = self.files
+        removed = RemoveFile(path)
+        return (removed,) if self.service.root else (self._unload(may_fail=True), removed)
+
+    def start(self) -> tuple[Step, ...]:
+        """Load the list."""
+        return (Run(("launchctl", "bootstrap", "system", *self.files)),)
+
+    def stop(self) -> tuple[Step, ...]:
+        """Unload it."""
+        return (self._unload(),)
+
+    def restart(self) -> tuple[Step, ...]:
+        """Unload it, if it is loaded, and load it: what is in the list may have changed."""
+        return (self._unload(may_fail=True), *self.start())
+
+    def status(self) -> Question:
+        """Whether it is loaded, and its process."""
+        return Question(Run(("launchctl", "print", self._target), may_fail=True), self._answer)
+
+    def _answer(self, done: Done) -> tuple[int, str]:
+        name = self.service.name
+        if done.status:
+            return STOPPED, f"{name} is not running"
+        process = re.search(r"^\s*pid = (\d+)$", done.output, re.MULTILINE)
+        if process:
+            return RUNNING, f"{name} is running, process {process[1]}"
+        return STOPPED, f"{name} is loaded and not running"
+
+    @property
+    def _target(self) -> str:
+        return f"system/{self.service.name}"
+
+    def _unload(self, *, may_fail: bool = False) -> Run:
+        return Run(("launchctl", "bootout", self._target), may_fail)
+
+
+def property_list(service: Service) -> bytes:
+    """The daemon as launchd.plist(5) has it."""
+    return plistlib.dumps(
+        {
+            "Label": service.name,
+            "ProgramArguments": list(service.serve(f"{service.config_dir.rstrip('/')}/sftpgo.log")),
+            "UserName": service.user,
+            "WorkingDirectory": service.config_dir,
+            "RunAtLoad": True,
+            "KeepAlive": {"SuccessfulExit": False},
+            "ExitTimeOut": _EXIT_TIMEOUT,
+            "SoftResourceLimits": {"NumberOfFiles": _OPEN_FILES},
+        },
+        sort_keys=False,
+    )
