@@ -14,8 +14,9 @@ from sftpgo.errors import SFTPGoError, StartupError
 from sftpgo.servicecommand.launchd import Launchd
 from sftpgo.servicecommand.model import NOT_INSTALLED, IServiceManager, Service, Step, WriteFile
 from sftpgo.servicecommand.perform import Runner, SystemRunner, ask, perform, shown
+from sftpgo.servicecommand.shipped import PROPERTY_LIST, UNIT, shipped
 from sftpgo.servicecommand.systemd import Systemd
-from sftpgo.servicecommand.unit import STATE, has_state_directory, template
+from sftpgo.servicecommand.unit import STATE, has_state_directory
 from sftpgo.servicecommand.windows import Windows
 
 _ABOUT = """Makes the server a service of this system: of systemd on Linux, of launchd on macOS, of the Service Control
@@ -34,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _DEFAULT_DIRECTORIES = {"linux": f"{STATE}/{{name}}", "win32": "C:\\ProgramData\\{name}"}
-_DEFAULT_DIRECTORY = "/usr/local/var/{name}"
+_DEFAULT_DIRECTORY = "/usr/local/etc/{name}"
 _DEFAULT_HOMES = ("/srv/sftpgo",)
 
 
@@ -113,21 +114,19 @@ def _manager(options: Any, platform: str) -> IServiceManager:
         raise StartupError("--root: services of Windows are not made of files")
     made, default_user = _BACKENDS[platform]
     user = _word("--user", options.user) or default_user
-    if not user:
-        raise StartupError("--user: name the account it is to run as")
     homes = tuple(_directory("--home-dirs", path, options.root) for path in options.home_dirs or _DEFAULT_HOMES)
     root = os.path.abspath(options.root) if options.root else ""
     return made(Service(options.name, _program(options.program), _config_dir(options, platform), user, homes, root))
 
 
 def _systemd(service: Service) -> IServiceManager:
-    return IServiceManager(Systemd(service, template()))
+    return IServiceManager(Systemd(service, shipped(UNIT).decode("utf-8")))
 
 
 #: By C{sys.platform}: what looks after services there, and the account they run as where nobody says otherwise.
 _BACKENDS: dict[str, tuple[Callable[[Service], IServiceManager], str]] = {
     "linux": (_systemd, "sftpgo"),
-    "darwin": (lambda service: IServiceManager(Launchd(service)), ""),
+    "darwin": (lambda service: IServiceManager(Launchd(service, shipped(PROPERTY_LIST))), "_sftpgo"),
     "win32": (lambda service: IServiceManager(Windows(service)), r"NT AUTHORITY\LocalService"),
 }
 

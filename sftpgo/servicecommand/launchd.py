@@ -23,11 +23,6 @@ from sftpgo.servicecommand.model import (
 
 DIRECTORY = "/Library/LaunchDaemons"
 
-#: Seconds between SIGTERM and SIGKILL: what the server gives transfers, and some for itself.
-_EXIT_TIMEOUT = 60
-
-_OPEN_FILES = 8192
-
 
 @implementer(IServiceManager)
 @attrs.frozen
@@ -35,9 +30,12 @@ class Launchd:
     """launchd(8), through launchctl(1).
 
     A daemon whose list is loaded is running, and is started again when it fails: to stop it is to unload it.
+
+    @ivar template: the property list of the package.
     """
 
     service: Service
+    template: bytes
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -47,7 +45,7 @@ class Launchd:
     def install(self) -> tuple[Step, ...]:
         """Write the list; what is in that directory is loaded with the machine."""
         (path,) = self.files
-        written = WriteFile(path, property_list(self.service))
+        written = WriteFile(path, property_list(self.service, self.template))
         return (written,) if self.service.root else (written, Run(("launchctl", "enable", self._target)))
 
     def uninstall(self) -> tuple[Step, ...]:
@@ -89,18 +87,20 @@ class Launchd:
         return Run(("launchctl", "bootout", self._target), may_fail)
 
 
-def property_list(service: Service) -> bytes:
-    """The daemon as launchd.plist(5) has it."""
-    return plistlib.dumps(
-        {
-            "Label": service.name,
-            "ProgramArguments": list(service.serve(f"{service.config_dir.rstrip('/')}/sftpgo.log")),
-            "UserName": service.user,
-            "WorkingDirectory": service.config_dir,
-            "RunAtLoad": True,
-            "KeepAlive": {"SuccessfulExit": False},
-            "ExitTimeOut": _EXIT_TIMEOUT,
-            "SoftResourceLimits": {"NumberOfFiles": _OPEN_FILES},
-        },
-        sort_keys=False,
-    )
+def property_list(service: Service, template: bytes) -> bytes:
+    """The daemon as launchd.plist(5) has it, with this service's command, account and directory.
+
+    @param template: the list of the package.
+    """
+    directory = service.config_dir.rstrip("/")
+    made: dict[str, object] = plistlib.loads(template)
+    made |= {
+        "Label": service.name,
+        "ProgramArguments": list(service.serve(f"{directory}/sftpgo.log")),
+        "WorkingDirectory": service.config_dir,
+        "UserName": service.user,
+        "StandardErrorPath": f"{directory}/stderr.log",
+        "StandardOutPath": f"{directory}/stdout.log",
+    }
+    made.pop("GroupName", None)  # the account's own
+    return plistlib.dumps(made, sort_keys=False)

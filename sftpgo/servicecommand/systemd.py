@@ -30,7 +30,7 @@ _ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID")
 class Systemd:
     """systemd(1), through systemctl(1).
 
-    @ivar template: text of the unit.
+    @ivar template: text of the unit of the package.
     """
 
     service: Service

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 from sftpgo.errors import StartupError
 from sftpgo.servicecommand.model import Service
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-
-#: Where the unit is: in an installation, in a checkout.
-_PLACES = (
-    os.path.join(_HERE, "sftpgo.service"),
-    os.path.join(_HERE, "..", "..", "etc", "systemd", "sftpgo.service"),
-)
 
 #: Below this directory, and the next one, systemd makes a service's own, with the right owner.
 STATE = "/var/lib"
@@ -28,20 +19,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./=:@+-]+")
 
 #: What the path of a program may not hold, however it is quoted.
 _SPECIAL = frozenset("\"'\\$%")
-
-
-def template() -> str:
-    """The unit of the package.
-
-    @raise StartupError: when it is missing.
-    """
-    for place in _PLACES:
-        try:
-            with open(place, encoding="utf-8") as file:
-                return file.read()
-        except FileNotFoundError:
-            continue
-    raise StartupError(f"this installation has no unit for systemd: {_PLACES[0]} is missing")
 
 
 def unit_for(service: Service, text: str) -> str:

@@ -90,7 +90,11 @@ class WheelTests(SynchronousTestCase):
 
     def test_contents(self) -> None:
         names = zipfile.ZipFile(self.archive).namelist()
-        for wanted in ("twisted/plugins/sftpgo_plugin.py", "sftpgo/py.typed"):
+        units = (
+            "sftpgo/servicecommand/etc/systemd/sftpgo.service",
+            "sftpgo/servicecommand/etc/launchd/org.sftpgo.server.plist",
+        )
+        for wanted in (*units, "twisted/plugins/sftpgo_plugin.py", "sftpgo/py.typed"):
             self.assertIn(wanted, names)
         for shared in ("sftpgo/etc/sftpgo.json", "man/man1/sftpgo.1", "bash-completion/completions/sftpgo"):
             self.assertTrue([name for name in names if name.endswith(f"data/share/{shared}")], shared)

@@ -15,8 +15,6 @@ from tests.servicecommand.test_systemd import CommandTestCase
 class LaunchdTests(CommandTestCase):
     """A property list, and launchctl."""
 
-    platform = "darwin"
-
     def setUp(self) -> None:
         super().setUp()
         self.patch(sys.modules["sftpgo.servicecommand.launchd"], "DIRECTORY", str(self.root))
@@ -85,10 +83,6 @@ class LaunchdTests(CommandTestCase):
         self.launchd("uninstall", "--root", str(self.root), "-u", "_sftpgo", runner=runner)
         self.assertFalse(path.exists())
         self.assertEqual(runner.done, [])
-
-    def test_account(self) -> None:
-        """There is none that would do everywhere."""
-        self.assertIn("--user: name the account", self.refused("install", platform="darwin"))
 
 
 class WindowsTests(CommandTestCase):

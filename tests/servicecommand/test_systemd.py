@@ -16,7 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.servicecommand.command import run
 from sftpgo.servicecommand.model import Done, Service
-from sftpgo.servicecommand.unit import template, unit_for
+from sftpgo.servicecommand.shipped import UNIT as SHIPPED
+from sftpgo.servicecommand.shipped import shipped
+from sftpgo.servicecommand.unit import unit_for
 from tests.harness import PATIENCE, need
 from tests.servicecommand.doubles import Recorder
 
@@ -114,7 +116,9 @@ class StagedTests(CommandTestCase):
     def test_verify_would_tell(self) -> None:
         """That the test above can fail."""
         unit = self.root / "our-files.service"
-        unit.write_text(unit_for(Service("our-files", ("/nowhere/sftpgo",), "relative", "x"), template()))
+        unit.write_text(
+            unit_for(Service("our-files", ("/nowhere/sftpgo",), "relative", "x"), shipped(SHIPPED).decode())
+        )
         done = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", unit],
             stdin=subprocess.DEVNULL,
@@ -230,11 +234,13 @@ class PlanTests(CommandTestCase):
     def test_words(self) -> None:
         """Quoted as systemd.syntax(7) has it."""
         service = Service("x", ("/opt/a b", 'say "50%" $X', ""), "/srv/x", "y")
-        (line,) = (line for line in unit_for(service, template()).splitlines() if line.startswith("ExecStart="))
+        (line,) = (
+            line for line in unit_for(service, shipped(SHIPPED).decode()).splitlines() if line.startswith("ExecStart=")
+        )
         self.assertTrue(line.startswith('ExecStart="/opt/a b" "say \\"50%%\\" $$X" "" serve'), line)
 
     def test_every_directive_that_is_replaced_is_there(self) -> None:
         """Once, in the unit of the package: what was renamed there would get lost here."""
-        keys = [line.partition("=")[0] for line in template().splitlines() if not line.startswith("#")]
+        keys = [line.partition("=")[0] for line in shipped(SHIPPED).decode().splitlines() if not line.startswith("#")]
         for key in ("User", "ExecStart", "StateDirectory", "LogsDirectory", "ReadWritePaths", "ProtectHome"):
             self.assertEqual(keys.count(key), 1, key)
