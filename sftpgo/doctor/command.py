@@ -58,14 +58,24 @@ def flags() -> Parser:
 def _installation(loaded: Loaded, users: int) -> Iterator[Finding]:
     yield from (warn("configuration", warning, _MEND) for warning in loaded.warnings)
     yield from (fail("configuration", problem, _MEND) for problem in startup_problems(loaded.config))
-    yield from files.look(loaded)
-    yield from certificates.look(loaded, time.time())
-    yield from ports.look(loaded.config)
-    yield from kernel.look(loaded.config)
+    yield from _guarded("files", files.look(loaded))
+    yield from _guarded("certificate", certificates.look(loaded, time.time()))
+    yield from _guarded("ports", ports.look(loaded.config))
+    yield from _guarded("kernel", kernel.look(loaded.config))
     seen = _provider(loaded, users)
     yield from seen.findings
-    yield from homes.look(seen.users, loaded.config_dir, more=seen.more)
-    yield from disk.look(loaded, [user.home_dir for user in seen.users if os.path.isabs(user.home_dir)])
+    yield from _guarded("homes", homes.look(seen.users, loaded.config_dir, more=seen.more))
+    paths = [user.home_dir for user in seen.users if os.path.isabs(user.home_dir)]
+    yield from _guarded("disk", disk.look(loaded, paths))
+
+
+def _guarded(check: str, found: Iterator[Finding]) -> Iterator[Finding]:
+    """What cannot be looked at is a finding too, and the rest is looked at all the same."""
+    try:
+        yield from found
+    except (OSError, ValueError) as error:
+        do = "run the doctor as the server's user, or as root"
+        yield fail(check, f"could not be looked at: {error}", do)
 
 
 def _provider(loaded: Loaded, users: int) -> provider.Seen:
@@ -87,10 +97,15 @@ def _provider(loaded: Loaded, users: int) -> provider.Seen:
     return found  # type: ignore[no-any-return]
 
 
+def printable(line: str) -> str:
+    """A line that does nothing to a terminal: names of files and programs may hold any character."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line)
+
+
 def _lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
-        yield f"{finding.level:4}  {finding.check}: {finding.text}"
+        yield printable(f"{finding.level:4}  {finding.check}: {finding.text}")
         if finding.do:
-            yield f"      -> {finding.do}"
+            yield printable(f"      -> {finding.do}")
     counts = {level: sum(finding.level == level for finding in findings) for level in ("ok", "warn", "fail")}
     yield f"\n{counts['ok']} in order, {counts['warn']} to look at, {counts['fail']} to mend"

@@ -92,7 +92,7 @@ def _secrets(loaded: Loaded) -> Iterator[Finding]:
         yield from _private(database, "database", "it holds the hashes of the users' passwords")
     key = resolve(loaded.config_dir, loaded.config.httpd.certificate_key_file)
     if key and os.path.exists(key):
-        yield from _private(key, "certificate's key", "whoever reads it can pretend to be this server")
+        yield from _private(key, "certificate's key", "whoever reads it can pretend to be this server", group=True)
     users = resolve(loaded.config_dir, loaded.config.httpd.auth_user_file)
     if users and os.path.exists(users):
         yield from _private(users, "administrators", "it holds the hashes of their passwords", group=True)

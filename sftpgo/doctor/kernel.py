@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from sftpgo.avatars.system import NAMES, SystemCommands
@@ -58,7 +59,7 @@ def _commands(config: Config, support: Support, enabled: list[str]) -> Iterator[
 
 def namespaces() -> bool:
     """Whether a process may have a view of the file system of its own, found by a process that tries."""
-    with tempfile.TemporaryDirectory(prefix="sftpgo-doctor-") as directory:
+    with tempfile.TemporaryDirectory(prefix="sftpgo-doctor-") as directory, suppress(subprocess.TimeoutExpired):
         done = subprocess.run(  # noqa: S603 -- our own interpreter
             [sys.executable, "-c", _ISOLATE],
             cwd=directory,
@@ -68,4 +69,5 @@ def namespaces() -> bool:
             timeout=_PATIENCE,
             check=False,
         )
-    return done.returncode == 0
+        return done.returncode == 0
+    return False

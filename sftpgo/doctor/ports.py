@@ -47,16 +47,16 @@ def _port(check: str, binding: Binding) -> Finding:
 
 def _taken(check: str, where: str, binding: Binding) -> Finding:
     holders = dict(_holders(binding.port))
-    ours = [pid for pid, command in holders.items() if "sftpgo" in command]
+    ours = [pid for pid, words in holders.items() if "sftpgo" in map(os.path.basename, words)]
     if ours:
         return ok(check, f"the server listens on {where} (process {ours[0]})")
-    who = ", ".join(f"{command or 'a program'} (process {pid})" for pid, command in holders.items())
+    who = ", ".join(f"{' '.join(words[:4]) or 'a program'} (process {pid})" for pid, words in holders.items())
     do = f"stop that program, or mend {binding.keys}"
     return fail(check, f"{where} is taken by {who or 'a process that only root can see'}", do)
 
 
-def _holders(port: int) -> Iterator[tuple[int, str]]:
-    """The processes that listen on a port, with their command lines, as far as may be seen."""
+def _holders(port: int) -> Iterator[tuple[int, list[str]]]:
+    """The processes that listen on a port, with the words of their command lines, as far as may be seen."""
     inodes = set(_inodes(port))
     for name in os.listdir("/proc") if inodes else ():
         if name.isdecimal() and inodes & set(_sockets(name)):
@@ -80,8 +80,7 @@ def _sockets(pid: str) -> Iterator[str]:
                     yield found[1]
 
 
-def _command(pid: str) -> str:
+def _command(pid: str) -> list[str]:
     with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-        words = file.read(4096).rstrip(b"\0").split(b"\0")
-        return " ".join(word.decode("utf-8", "replace") for word in words[:4])
-    return ""
+        return file.read(4096).rstrip(b"\0").decode("utf-8", "replace").split("\0")
+    return []

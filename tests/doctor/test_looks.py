@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -11,9 +12,10 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo import sockets
 from sftpgo.config.load import Loaded
 from sftpgo.config.model import HTTPD, SFTPD, Config, DataProvider
-from sftpgo.doctor import certificates, disk, files, homes, kernel, ports, program
+from sftpgo.doctor import certificates, command, disk, files, homes, kernel, ports, program
 from sftpgo.doctor.finding import Finding
 from sftpgo.domain.user import User
 from sftpgo.storage.support import Support
@@ -107,6 +109,12 @@ class HomesTests(Case):
         (found,) = self.look(self.user("u", home, uid=os.geteuid() + 1), euid=0)
         self.assertIn("the user's files to uid", found.text)
 
+    def test_names_do_nothing_to_a_terminal(self) -> None:
+        found = self.look(self.user("\x1b[2Ju", self.directory), self.user("v", f"{self.directory}/\x1b[2J\udcff"))
+        lines = "".join(command._lines(found)).replace("\n", "")
+        self.assertTrue(lines.isprintable(), lines)
+        self.assertIn("\\x1b[2J\\udcff", lines)
+
     def test_many_are_told_together(self) -> None:
         found = self.look(*(self.user(f"u{number}", "relative") for number in range(500)))
         self.assertEqual(len(found), 11)
@@ -142,6 +150,21 @@ class KernelTests(SynchronousTestCase):
 
 
 class PortTests(SynchronousTestCase):
+    def test_who_is_one_of_ours(self) -> None:
+        """By the program's name, not by the directory that it happens to be in."""
+        config = Config(sftpd=SFTPD(bind_address="127.0.0.1"), httpd=HTTPD(bind_port=0))
+        self.patch(sockets, "open_listening", lambda *_: (_ for _ in ()).throw(OSError(errno.EADDRINUSE, "in use")))
+        for words, level in (
+            (["/srv/sftpgo/bin/python", "x.py"], "fail"),
+            (["/usr/bin/python3", "/usr/local/bin/sftpgo", "serve"], "ok"),
+            (["python", "-m", "sftpgo", "serve"], "ok"),
+            (["twistd", "-n", "sftpgo"], "ok"),
+        ):
+            self.patch(ports, "_holders", lambda _port, words=words: iter([(7, words)]))
+            (found,) = ports.look(config)
+            self.assertEqual(found.level, level, words)
+            self.assertIn("(process 7)", found.text)
+
     def test_an_address_of_somebody_else(self) -> None:
         config = Config(sftpd=SFTPD(bind_address="192.0.2.1"), httpd=HTTPD(bind_port=0))
         (found,) = ports.look(config)
