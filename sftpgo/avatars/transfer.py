@@ -261,6 +261,10 @@ class OpenFile(Handle):
         """FSTAT: of the open file, wherever its name is by now."""
         return attributes_of(os.fstat(self._live()))
 
+    def statNow(self) -> os.stat_result:
+        """What L{getAttrs} tells, as the system says it."""
+        return os.fstat(self._live())
+
     def setAttrs(self, attrs: Attributes) -> None:
         """FSETSTAT: on the open file; nothing is done unless all may be."""
         if "size" in attrs:

@@ -78,8 +78,11 @@ class JsonLines:
             if "log_failure" in event:
                 text = _with_traceback(event)
             return _app(level, when, event["sender"], event["connection_id"], text)
-        values = [level, when, _value(event["sender"]), *map(_value, kind.values(event))]
-        return _finish(_TEMPLATES[kind] % tuple(values))
+        values = [
+            _quote(value) if type(value) is str else value if type(value) is int else _value(value)
+            for value in kind.values(event)
+        ]
+        return _finish(_TEMPLATES[kind] % (level, when, _value(event["sender"]), *values))
 
     def app(self, level: str, sender: str, message: str) -> bytes:
         """An app line of this moment, made without an event."""

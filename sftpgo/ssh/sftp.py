@@ -16,6 +16,7 @@ and the stream's queues.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from struct import Struct
 from typing import Any
@@ -44,6 +45,9 @@ _LARGEST_OTHER_REPLY = 192 * 1024
 _unpack_start = Struct(">LB").unpack_from
 _unpack_head = Struct(">LBL").unpack_from
 _unpack_size = Struct(">L").unpack_from
+_unpack_handle = Struct(">LL").unpack_from
+#: An FSTAT with a handle of ours, without its length field.
+_FSTAT_SIZE = 13
 #: READ and WRITE alike: length of the handle, a handle of ours, offset, and the size asked for or sent.
 _unpack_transfer = Struct(">LLQL").unpack_from
 _TRANSFER_SIZE = 20
@@ -75,7 +79,11 @@ class SFTPSession:
         self._requests = Requests(files)
         self._handles = self._requests.handles
         self._glances: Any = IGlances(files, None)
-        self._at_once: dict[int, _AtOnce] = {codec.READ: self._serve_read, codec.WRITE: self._serve_write}
+        self._at_once: dict[int, _AtOnce] = {
+            codec.READ: self._serve_read,
+            codec.WRITE: self._serve_write,
+            codec.FSTAT: self._serve_fstat,
+        }
         if self._glances is not None:
             self._at_once |= {codec.STAT: self._serve_status, codec.LSTAT: self._serve_status}
         self._side_by_side = 0
@@ -219,7 +227,7 @@ class SFTPSession:
         self._stream.allowance -= size
         return True
 
-    # STAT and LSTAT at once.
+    # STAT, LSTAT and FSTAT at once.
 
     def _serve_status(self, kind: int, request_id: int, length: int) -> bool | None:
         """Answer from what a glance tells."""
@@ -234,17 +242,42 @@ class SFTPSession:
             status = self._glances.glance(bytes(incoming.view[body : body + size]), kind == codec.STAT)
             if status is None:
                 return None
-            attributes = packed_attributes(status)
         except Exception:
             outgoing.append(refusal(Failure(), request_id))
         else:
-            tail = outgoing.tail
-            end = tail + _ATTRIBUTES_HEADER + len(attributes)
-            _pack_head(outgoing.data, tail, 5 + len(attributes), codec.ATTRS, request_id)
-            outgoing.data[tail + _ATTRIBUTES_HEADER : end] = attributes
-            outgoing.tail = end
+            self._put_attributes(request_id, status)
         self._stream.consume(4 + length)
         return True
+
+    def _serve_fstat(self, _kind: int, request_id: int, length: int) -> bool | None:
+        """Answer from what an open file tells."""
+        incoming, outgoing = self._incoming, self._outgoing
+        if self._side_by_side or length != _FSTAT_SIZE:
+            return None
+        size_of_handle, handle = _unpack_handle(incoming.data, incoming.head + 9)
+        stat_now = getattr(self._handles.get(handle), "statNow", None)
+        if size_of_handle != 4 or stat_now is None:
+            return None
+        if not outgoing.reserve(_SMALL_REPLY):
+            return False
+        try:
+            status = stat_now()
+        except Exception:
+            outgoing.append(refusal(Failure(), request_id))
+        else:
+            self._put_attributes(request_id, status)
+        self._stream.consume(4 + length)
+        return True
+
+    def _put_attributes(self, request_id: int, status: os.stat_result) -> None:
+        """Append an ATTRS to the replies, where there is room for it."""
+        outgoing = self._outgoing
+        attributes = packed_attributes(status)
+        tail = outgoing.tail
+        end = tail + _ATTRIBUTES_HEADER + len(attributes)
+        _pack_head(outgoing.data, tail, 5 + len(attributes), codec.ATTRS, request_id)
+        outgoing.data[tail + _ATTRIBUTES_HEADER : end] = attributes
+        outgoing.tail = end
 
     # Everything else.
 
