@@ -120,14 +120,21 @@ class ServerFactory(SSHFactory):
         self.services = {b"ssh-userauth": UserAuthServer, b"ssh-connection": Connection}
 
     def protocol(self) -> CountedTransport:
-        """One connection (L{SSHFactory.buildProtocol} adds the factory)."""
+        """One connection; L{buildProtocol} adds the factory."""
         return CountedTransport(self.settings, self.clock)
 
     def buildProtocol(self, addr: Any) -> CountedTransport:
-        """One connection of a client at C{addr}."""
-        made: Any = super().buildProtocol(addr)
+        """One connection of a client at C{addr}.
+
+        Conch's own would log for each that it has no moduli for a group exchange, which is none of its business here.
+        """
+        made = self.protocol()
+        made.factory = self
         made.peer = addr
-        return made  # type: ignore[no-any-return]  # what `protocol` makes
+        made.supportedPublicKeys = [
+            name for key in self.privateKeys.values() for name in key.supportedSignatureAlgorithms()
+        ]
+        return made
 
     def succeed(self, before: ServerFactory) -> None:
         """Take the place of another one for new connections; those of both are counted together."""
