@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import shutil
 import signal
 import socket
@@ -150,6 +152,17 @@ class HAProxyTests(SynchronousTestCase):
             if "remote addr" in line
         ]
 
+    def check_content(self, server: Server, port: int) -> None:
+        """Megabytes, both ways: behind the header the connection is as fast as any, and as exact."""
+        content = os.urandom(1 << 20) * 8
+        with contextlib.closing(log_in("127.0.0.1", port)) as transport:
+            client = paramiko.SFTPClient.from_transport(transport)
+            client.putfo(io.BytesIO(content), "large")
+            self.assertEqual((server.home() / "large").read_bytes(), content)
+            back = io.BytesIO()
+            client.getfo("large", back)
+            self.assertEqual(back.getvalue(), content)
+
     def check_clients(self, server: Server, ports: tuple[int, ...]) -> None:
         for number, port in enumerate(ports):
             source = f"127.0.0.{number + 2}"
@@ -169,6 +182,7 @@ class HAProxyTests(SynchronousTestCase):
             line for line in server.log_lines() if line["sender"] == "connection_failed" and line["username"] == "bob"
         ]
         self.assertEqual({line["client_ip"] for line in failed}, {"127.0.0.3"})
+        self.check_content(server, ports[1])
         # Directly nobody gets anything, not even our name.
         with socket.create_connection(("127.0.0.1", server.sftp_port), PATIENCE) as direct:
             self.assertEqual(self.rest_of(direct), b"")

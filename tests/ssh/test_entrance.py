@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from sftpgo.ssh.entrance import ALLOWED, HEADER_TIMEOUT, OFF, REQUIRED, Entrance, Proxies
 from sftpgo.ssh.factory import ServerFactory
 from sftpgo.ssh.settings import Settings
+from sftpgo.ssh.tcp import DirectServer, adopt
 
 from .scripted import SERVER_KEY, VERSION, Wire
 from .test_proxyheader import v1, v2
@@ -191,3 +194,33 @@ class EntranceTests(SynchronousTestCase):
         self.assertIs(other.admission, self.server.admission)
         entrance.doStop()
         self.assertEqual(other.numPorts, 0)
+
+
+class SocketTests(TestCase):
+    """Over a real socket."""
+
+    timeout = 60
+
+    async def until(self, holds: Any) -> None:
+        while not holds():
+            await deferLater(reactor, 0.01, lambda: None)
+
+    async def test_the_server_reads_the_socket_itself_afterwards(self) -> None:
+        keys = {SERVER_KEY.sshType(): SERVER_KEY}
+        server = ServerFactory(None, keys, Heard(), reactor, Settings())
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            port = adopt(reactor, listening, Entrance(server, REQUIRED, Proxies(["127.0.0.1"])))
+        self.addCleanup(port.stopListening)
+        client = socket.create_connection(("127.0.0.1", port.getHost().port))
+        self.addCleanup(client.close)
+        client.sendall(HEADER)
+        await self.until(lambda: server.transports)
+        (transport,) = server.transports
+        self.assertEqual(transport.getPeer().address.host, "192.0.2.7")
+        client.sendall(VERSION + b"\r\n")
+        await self.until(lambda: transport.gotVersion)
+        self.assertIsInstance(transport.transport, DirectServer)
+        self.assertIs(transport.transport._protocol, transport)
+        transport.abort()
+        await self.until(lambda: not server.transports)
