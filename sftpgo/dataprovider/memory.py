@@ -10,7 +10,7 @@ import attrs
 from zope.interface import implementer
 
 from sftpgo.dataprovider.rows import COUNTED, bounded, new_user, require_text
-from sftpgo.domain.search import Search, SearchResult, Sort, has_state, lowered
+from sftpgo.domain.search import Search, SearchResult, found_among
 from sftpgo.domain.user import User
 from sftpgo.errors import NotFound, ProviderError
 from sftpgo.interfaces import IDataProvider
@@ -84,7 +84,7 @@ class MemoryProvider:
             return SearchResult(users, len(self._sorted))
         # Records never change, and neither does this list of them.
         everybody = list(self._by_name.values())
-        found: SearchResult = await self._run_in_thread(_found, everybody, search)
+        found: SearchResult = await self._run_in_thread(found_among, everybody, search)
         return found
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
@@ -157,22 +157,6 @@ class MemoryProvider:
         # A copy nobody can change: the caller's dictionary stays the caller's.
         permissions = MappingProxyType({name: tuple(listed) for name, listed in user.permissions.items()})
         self._by_name[user.username] = attrs.evolve(user, permissions=permissions)
-
-
-def _found(everybody: list[User], search: Search) -> SearchResult:
-    text = lowered(search.text)
-    found = [
-        user
-        for user in everybody
-        if has_state(user, search.state, search.now)
-        and (text in lowered(user.username) or text in lowered(user.home_dir))
-    ]
-    found.sort(key=lambda user: user.username, reverse=search.descending and search.sort is Sort.USERNAME)
-    if search.sort is not Sort.USERNAME:
-        # The order by name stays among those that are alike.
-        found.sort(key=lambda user: int(getattr(user, search.sort.value)), reverse=search.descending)
-    offset = max(0, search.offset)
-    return SearchResult(found[offset : offset + max(0, search.limit)], len(found))
 
 
 async def _at_once(function: Callable[..., SearchResult], *arguments: object) -> SearchResult:

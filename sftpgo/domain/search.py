@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import attrs
@@ -90,6 +90,23 @@ def has_state(user: User, state: State, now: int) -> bool:
     if state is State.EXPIRED:
         return expired(user.expiration_date, now)
     return state is State.ANY or full(user)
+
+
+def found_among(everybody: Iterable[User], search: Search) -> SearchResult:
+    """The answer of a store that has all of its users at hand."""
+    text = lowered(search.text)
+    found = [
+        user
+        for user in everybody
+        if has_state(user, search.state, search.now)
+        and (text in lowered(user.username) or text in lowered(user.home_dir))
+    ]
+    found.sort(key=lambda user: user.username, reverse=search.descending and search.sort is Sort.USERNAME)
+    if search.sort is not Sort.USERNAME:
+        # The order by name stays among those that are alike.
+        found.sort(key=lambda user: int(getattr(user, search.sort.value)), reverse=search.descending)
+    offset = max(0, search.offset)
+    return SearchResult(found[offset : offset + max(0, search.limit)], len(found))
 
 
 def lowered(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -15,6 +16,14 @@ from sftpgo.web.sessions import Session, Sessions
 
 COOKIE: Final = "sftpgo_session"
 LOGIN: Final = "/web/login"
+
+#: What is typed into the forms at these addresses is carried through the log-in page.
+_KEPT: Final = re.compile(r"/web/user(/[^/]+)?")
+
+_OWN_PATH: Final = re.compile(r"/web(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", re.ASCII)
+
+#: Where to go when nobody says so.
+HOME: Final = "/web/users"
 
 #: Never carried through the log-in page: a password has no business in one, and the token is of the old session.
 _LEFT_OUT: Final = frozenset({"password", "form_token"})
@@ -71,18 +80,36 @@ class Entrance:
             after = request.uri.decode("ascii", "replace")
             headers = {"Location": f"{LOGIN}?next={quote(after, safe='/')}"}
             return Content(b"", "text/plain", headers, 303)
-        # Nothing of it is kept here, where anybody could send it: the page carries it along.
-        path = request.path.decode("ascii", "replace")
-        draft = draft_of(body.read(request))
-        return self._pages.render(
-            request, "login.html", status=403, next=path, draft=draft, ended=True, error="", name=""
-        )
+        sent = body.read(request)
+        after, draft = request.path.decode("ascii", "replace"), ""
+        if _KEPT.fullmatch(after):
+            # Nothing of it is kept here, where anybody could send it: the page carries it along.
+            draft = draft_of(sent)
+        else:
+            # There is no page at that address: back to the one that had the button.
+            after = _field(sent, "back")
+        values = {"next": own_path(after), "draft": draft, "ended": True, "error": "", "name": ""}
+        return self._pages.render(request, "login.html", status=403, **values)
 
 
 def _asks_behind_a_page(request: Request) -> bool:
     """Whether a script of a page asks, by itself (Fetch Metadata, section 2.1)."""
     header = request.getHeader
     return header(b"sec-fetch-dest") == b"empty" and header(b"authorization") is None
+
+
+def own_path(address: str) -> str:
+    """Where to go afterwards: a page of ours, whatever was asked for."""
+    if not _OWN_PATH.fullmatch(address) or ".." in address or address.startswith(LOGIN):
+        return HOME
+    return address
+
+
+def _field(sent: bytes, wanted: str) -> str:
+    try:
+        return dict(parse_qsl(sent.decode("utf-8", "replace"), max_num_fields=100)).get(wanted, "")
+    except ValueError:
+        return ""
 
 
 def draft_of(sent: bytes) -> str:

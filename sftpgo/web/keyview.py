@@ -13,6 +13,10 @@ import attrs
 #: How every key's blob begins: the length of the name of its type, of less than 256 bytes.
 _BLOB: Final = "AAAA"
 
+#: Characters of a line that is looked at, and strings of a blob: no key has more.
+_MAX_LINE: Final = 16 * 1024
+_MAX_FIELDS: Final = 16
+
 
 @attrs.frozen
 class KeyView:
@@ -29,6 +33,8 @@ class KeyView:
 
 def view_of(line: str) -> KeyView | None:
     """The key of a line of C{authorized_keys}; C{None} for what cannot be read as one."""
+    if len(line) > _MAX_LINE:
+        return None
     words = line.split()
     for index, word in enumerate(words):
         if not word.startswith(_BLOB):
@@ -48,8 +54,8 @@ def view_of(line: str) -> KeyView | None:
 
 def _fields(blob: bytes) -> list[bytes]:
     """The strings of a blob (RFC 4251, section 5)."""
-    fields = []
-    while blob:
+    fields: list[bytes] = []
+    while blob and len(fields) < _MAX_FIELDS:
         (length,) = struct.unpack_from(">L", blob)
         fields.append(blob[4 : 4 + length])
         blob = blob[4 + length :]

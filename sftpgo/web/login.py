@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from sftpgo.web import cookies, entrance, form
 from sftpgo.web.authenticate import Authentication
+from sftpgo.web.entrance import own_path
 from sftpgo.web.form import Form
 from sftpgo.web.pages import Pages
 from sftpgo.web.parameters import Query
@@ -15,9 +15,6 @@ from sftpgo.web.respond import Content, Refused
 from sftpgo.web.routes import Route
 from sftpgo.web.sessions import Draft, Sessions
 
-HOME: Final = "/web/users"
-
-_OWN_PATH: Final = re.compile(r"/web(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", re.ASCII)
 _STALE: Final = "This page was open for too long, or the server was started again. Please log in now."
 
 
@@ -92,13 +89,6 @@ class Login:
             error=error,
             name=given.text("username"),
         )
-
-
-def own_path(address: str) -> str:
-    """Where to go afterwards: a page of ours, whatever was asked for."""
-    if not _OWN_PATH.fullmatch(address) or ".." in address or address.startswith(entrance.LOGIN):
-        return HOME
-    return address
 
 
 def moved(path: str, status: int = 303) -> Content:

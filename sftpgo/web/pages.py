@@ -34,10 +34,12 @@ _HEADERS: Final = {
 #: Status -> title and what it means.
 _ERRORS: Final = {
     400: ("Bad request", "The address or the form is not one that this page knows."),
+    401: ("Not logged in", "Name and password are missing or wrong."),
     403: ("Forbidden", "This is not allowed."),
     404: ("Not found", "There is no such page, or what it showed is gone."),
     405: ("Method not allowed", "This page cannot be asked that way."),
     413: ("Too much", "What was sent is larger than this server takes."),
+    429: ("Too many attempts", "Too many logins from this address have failed; wait a few minutes."),
     500: ("Internal Server Error", "Something went wrong here; the server's log says what."),
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sftpgo.web.login import HOME, moved
+from sftpgo.web.entrance import HOME
+from sftpgo.web.login import moved
 from sftpgo.web.request import Request
 from sftpgo.web.respond import Content
 from sftpgo.web.routes import Route

@@ -11,8 +11,9 @@ from sftpgo.domain.user import STATUS_DISABLED, STATUS_ENABLED, User
 from sftpgo.errors import MethodDisabled, ProviderError
 from sftpgo.interfaces import IAccounts, IScans
 from sftpgo.web import form, notices, parameters
+from sftpgo.web.entrance import own_path
 from sftpgo.web.form import Form
-from sftpgo.web.login import moved, own_path
+from sftpgo.web.login import moved
 from sftpgo.web.pages import Pages
 from sftpgo.web.parameters import Query
 from sftpgo.web.request import Request

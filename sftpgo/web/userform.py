@@ -108,10 +108,13 @@ class _Reader:
             if not line.strip():
                 continue
             try:
-                path, names = _line(line.strip(), {*found, *kept})
-                found[path] = names
+                path, names = _line(line.strip())
             except ValueError as error:
                 self.faults.setdefault("sub_dirs_permissions", f"line {number}: {error}")
+                continue
+            if path in found or path in kept:
+                self.faults.setdefault("sub_dirs_permissions", f'line {number}: "{path}" has permissions already')
+            found[path] = names
         return {**found, **kept}
 
     def _parsed(self, name: str, parse: Callable[[str], int]) -> int:
@@ -145,7 +148,7 @@ def _moment(text: str) -> int:
     return round(moment.replace(tzinfo=UTC).timestamp()) * 1000
 
 
-def _line(line: str, taken: set[str]) -> tuple[str, tuple[str, ...]]:
+def _line(line: str) -> tuple[str, tuple[str, ...]]:
     """One directory and its permissions; the last colon divides them, for a directory may have one in its name."""
     path, colon, listed = line.rpartition(":")
     path = path.strip()
@@ -163,6 +166,4 @@ def _line(line: str, taken: set[str]) -> tuple[str, tuple[str, ...]]:
         cleaned = canonical(path)
     except ValueError as error:
         raise ValueError(f'"{path}" is no path') from error
-    if cleaned in taken:
-        raise ValueError(f'"{cleaned}" has permissions already')
     return cleaned, names

@@ -13,10 +13,11 @@ from sftpgo.domain.user import User
 from sftpgo.errors import MethodDisabled, NotFound, ProviderError, ValidationError
 from sftpgo.interfaces import IAccounts
 from sftpgo.web import form, notices, parameters
+from sftpgo.web.entrance import own_path
 from sftpgo.web.form import Form
 from sftpgo.web.keyview import view_of
 from sftpgo.web.listing import PATH as LIST
-from sftpgo.web.login import moved, own_path
+from sftpgo.web.login import moved
 from sftpgo.web.pages import Pages
 from sftpgo.web.parameters import Query
 from sftpgo.web.request import Request

@@ -12,10 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.domain.user import User
 from sftpgo.log import Log
 from sftpgo.web.authenticate import Authentication
-from sftpgo.web.entrance import draft_of
+from sftpgo.web.entrance import draft_of, own_path
 from sftpgo.web.events import SESSION_LOOKS
 from sftpgo.web.failures import LIMIT
-from sftpgo.web.login import own_path
 from sftpgo.web.sessions import IDLE, LIFETIME, MAX_SESSIONS, Draft, Sessions
 from tests.doubles import run_now
 from tests.web.talk import HASH, HOST, Reply, Server, Wire, head
@@ -316,8 +315,10 @@ class InMidForm(LoginCase):
         page = self.now(self.visitor.get("/web/users"))
         form = next(form for form in page.forms if form.method == "post" and form.action != "/web/logout")
         self.clock.advance(IDLE)
-        page = self.now(self.visitor.send("/web/user/1/status", form.filled(status="0")))
+        page = self.now(self.visitor.send("/web/user/1/status", form.filled(status="0", back="/web/users?page=2")))
         self.assertEqual(page.status, 403)
+        self.assertIn("Nothing was changed.", page.words())
+        self.assertEqual(self.log_in_again(page), "/web/users?page=2")
         self.assertEqual(self.now(self.server.provider.user_by_id(1)).status, 1)
 
 

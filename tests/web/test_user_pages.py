@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Coroutine
@@ -218,6 +219,18 @@ class Faults(VisitorCase):
             HOSTILE,
         ):
             self.refused(sub_dirs_permissions=text)
+
+    def test_very_much_of_everything_takes_no_time(self) -> None:
+        """Each of these would take minutes if it cost the square of its length."""
+        page = self.get("/web/user")
+        blob = base64.b64encode(b"\0\0\0\0" * 150_000).decode()
+        for values in (
+            {"sub_dirs_permissions": "\n".join(f"/{number}:*" for number in range(60_000))},
+            {"public_keys": f"x AAAA{blob[4:]}"},
+            {"denied_ip": "x," * 200_000},
+        ):
+            again = self.save(page, "/web/user", username="a", password=HASH, home_dir="/srv/a", uid="x", **values)
+            self.assertTrue(again.fault("uid"))
 
     def test_several_at_once(self) -> None:
         page = self.save(self.get("/web/user"), "/web/user", username="a", uid="x", gid="y", quota_size="z")
