@@ -33,6 +33,15 @@ _sftpgo() {{
 complete -F _sftpgo sftpgo
 """
 
+_ZSH_BEFORE = """\
+#compdef sftpgo
+autoload -U +X bashcompinit && bashcompinit
+"""
+_ZSH_AFTER = """\
+# Loaded by the first completion itself, which is still to be answered.
+if [ "${funcstack[1]-}" = _sftpgo ]; then _bash_complete -F _sftpgo; fi
+"""
+
 
 def run(words: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
@@ -56,8 +65,7 @@ def script(shell: str) -> str:
     if shell == "fish":
         return "\n".join(_fish(top)) + "\n"
     text = _bash(top, shell)
-    head = "#compdef sftpgo\n" if shell == "zsh" else ""
-    return head + ("autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else "") + text
+    return f"{_ZSH_BEFORE}{text}{_ZSH_AFTER}" if shell == "zsh" else text
 
 
 def _places(command: Command, above: str = "") -> Iterator[tuple[str, Command]]:
