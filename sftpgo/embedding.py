@@ -91,6 +91,6 @@ class Embedding:
             return AuthenticationLog(log, metrics)
         return HookedAuthenticationLog(log, metrics, self._calls)
 
-    async def stop(self) -> None:
-        """Let the hooks end that are being told of something."""
-        await self._calls.stop()
+    async def stop(self, grace: float) -> None:
+        """Let the hooks end that are being told of something, within C{grace} seconds."""
+        await self._calls.stop(grace)

@@ -373,7 +373,7 @@ class SFTPGoService(MultiService):
         if self.transfers is not None:
             await self.transfers.stop(0.0 if self._drain.hurried else grace)
         await self.user_hooks.stop(0.0 if self._drain.hurried else grace)
-        await self._embedding.stop()
+        await self._embedding.stop(0.0 if self._drain.hurried else grace)
         self.health.stop()
         await self.provider.stop()
         self._supervisor.stop()

@@ -24,7 +24,7 @@ from pathlib import Path
 import paramiko
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.harness import PATIENCE, ROOT, host_keys_into
+from tests.harness import PATIENCE, ROOT, host_keys_into, need, run
 
 EXAMPLES = ROOT / "docs" / "examples"
 _PORT = re.compile(r"(SFTP|web)(?: listens)? on (?:[^ ]*:)?(\d+)")
@@ -36,6 +36,20 @@ _CONFIG = {
     "data_provider": {"driver": "sqlite", "name": "sftpgo.db"},
     "httpd": {"bind_port": 0},
 }
+
+
+_OPTIONS = [
+    "-F",
+    "none",
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "UserKnownHostsFile=/dev/null",
+    "-o",
+    "LogLevel=ERROR",
+]
+_OPTIONS += ["-o", "IdentityAgent=none", "-o", "PubkeyAuthentication=no"]
+_OPTIONS += ["-o", "NumberOfPasswordPrompts=1"]
 
 
 class Example:
@@ -232,6 +246,35 @@ class ExampleTests(ExampleTestCase):
             pass
         example.until_said("login_failed guest")
 
+    def test_watch_commands(self) -> None:
+        """Commands pass the hooks too: as such, and scp's files one by one, wildcards and refusals included."""
+        need("scp")
+        self._configure(sftpd={"bind_port": 0, "bind_address": "127.0.0.1", "enabled_ssh_commands": ["*"]})
+        example = self.example("watch_operations.py")
+        work = Path(tempfile.mkdtemp(prefix="sftpgo-test-work-"))
+        self.addCleanup(shutil.rmtree, work, True)
+        (work / "virus.exe").write_text("bad")
+        (work / "kept").write_text("content")
+        options = [*_OPTIONS, "-O", "-P", str(example.ports["SFTP"])]
+        there = "guest@127.0.0.1:"
+        sent = run(["scp", *options, work / "kept", work / "virus.exe", there], password="guest-secret")
+        self.assertEqual(sent.returncode, 1)
+        self.assertIn("no programs, please", sent.stderr)
+        self.assertEqual([path.name for path in (self.directory / "homes/guest").iterdir()], ["kept"])
+        back = run(["scp", *options, f"{there}/k*", work / "back"], password="guest-secret")
+        self.assertEqual((back.returncode, (work / "back").read_text()), (0, "content"), back.stderr)
+        for line in (
+            "guest upload /kept 7: done",
+            "guest upload /virus.exe 0: no programs, please",
+            "guest list / 0: done",
+            "guest download /kept 7: done",
+            "guest command /k* 0: done",
+        ):
+            example.until_said(line)
+        for word, (status, error) in {"sha1sum": (0, ""), "md5sum": (1, "md5sum: sums are not for guests\n")}.items():
+            ran = run(["ssh", *_OPTIONS, *_port(example), there[:-1], word, "kept"], password="guest-secret")
+            self.assertEqual((ran.returncode, ran.stderr), (status, error))
+
     def test_users_in_json(self) -> None:
         """A data provider of one's own: REST adds a user to the file, and it is there after a restart."""
         (self.directory / "users.json").write_text(
@@ -301,6 +344,10 @@ class _WebService(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         """Keep quiet."""
+
+
+def _port(example: Example) -> list[str]:
+    return ["-p", str(example.ports["SFTP"])]
 
 
 def fetch(url: str, data: bytes | None = None) -> tuple[int, str]:

@@ -20,6 +20,8 @@ def before(operation):
     """Refuse with a text for the client; nothing lets it be."""
     if operation.verb in (Verb.REMOVE, Verb.RENAME) and operation.path.startswith("/archive/"):
         return "the archive keeps everything"
+    if operation.verb is Verb.COMMAND and operation.command.startswith("md5sum"):
+        return "sums are not for guests"
     if operation.verb is Verb.UPLOAD:
         return look_at(operation)  # a coroutine: the client waits for its end
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -22,7 +21,7 @@ from sftpgo.avatars.realm import Realm
 from sftpgo.avatars.user import UserAvatar
 from sftpgo.domain.permissions import AccessRules
 from sftpgo.domain.user import User
-from sftpgo.hooks.calls import HookCalls
+from sftpgo.hooks.calls import HookCalls, HookFailed
 from sftpgo.hooks.model import Event, EventKind
 from sftpgo.storage.confined import Home
 
@@ -72,14 +71,9 @@ class EmbeddedRealm(Realm):
         if self.own_files is None:
             return None
         try:
-            made: Any = self.own_files(user.without_password())
-            if inspect.iscoroutine(made):
-                made = Deferred.fromCoroutine(made)
-            if isinstance(made, Deferred):
-                made = await made
+            made = await self.calls.files(self.own_files, user.without_password())
             return None if made is None else ISFTPServer(made)
-        except Exception as error:
-            self.log.failure(f'the file system of user "{user.username}" could not be made', error)
+        except (HookFailed, TypeError) as error:  # zope's "Could not adapt" is a TypeError
             raise Refused(f'user "{user.username}" has no file system: {error}') from error
 
     def _files(

@@ -68,41 +68,37 @@ class OwnFile:
     def readChunk(self, offset: int, length: int) -> Any:
         """READ: an empty answer is the end of the file."""
 
+        def ask() -> Any:
+            return _called(lambda: self._file.readChunk(offset, length)).addCallback(lambda data: data[:length])
+
         def read(_paid: object = None) -> Any:
-            return self._watched(lambda: self._file.readChunk(offset, length)).addCallback(self._has_read)
+            return self._watched(ask, len)
 
         wait = self._out.wait(length) if self._out is not None else None
         return read() if wait is None else wait.addCallback(read)
-
-    def _has_read(self, data: bytes) -> bytes:
-        self._moved(len(data))
-        return data
 
     def writeChunk(self, offset: int, data: bytes) -> Any:
         """WRITE; the answer waits for its bandwidth."""
         if not self.writable:
             raise SFTPError(codec.PERMISSION_DENIED, "The file is not open for writing")
-        written = self._watched(lambda: self._file.writeChunk(offset, bytes(data)))
 
-        def has_written(_result: object) -> Any:
-            self._moved(len(data))
+        def paid(_result: object) -> Any:
             return self._in.wait(len(data)) if self._in is not None else None
 
-        return written.addCallback(has_written)
+        return self._watched(lambda: self._file.writeChunk(offset, bytes(data)), lambda _: len(data)).addCallback(paid)
 
-    def _moved(self, count: int) -> None:
-        self.transfer.size += count
-        self.transfer.last_activity = self._session.now()
-
-    def _watched(self, call: Callable[[], Any]) -> Deferred[Any]:
-        """A call whose failure fails the transfer, unless it is the end of the file."""
+    def _watched(self, call: Callable[[], Any], count: Callable[[Any], int]) -> Deferred[Any]:
+        """A call that moves bytes, and whose failure fails the transfer, unless it is the end of the file."""
         self._pending += 1
         self.transfer.waiting += 1
 
         def ended(result: Any) -> Any:
             self._pending -= 1
             self.transfer.waiting -= 1
-            if isinstance(result, Failure) and not _is_end(result) and self._error is None:
+            if not isinstance(result, Failure):
+                self.transfer.size += count(result)
+                self.transfer.last_activity = self._session.now()
+            elif not _is_end(result) and self._error is None:
                 self._error = result.value
             if not self._pending and self._idle is not None:
                 self._idle.callback(None)

@@ -114,6 +114,7 @@ class OwnFiles:
     def removeFile(self, filename: bytes) -> Any:
         """REMOVE."""
         path = canonical(filename)
+        self._refuse_root(path)
         return self._on(Verb.REMOVE, path, [Permission.DELETE], lambda: self._own.removeFile(path), "Remove")
 
     def removeDirectory(self, path: bytes) -> Any:
@@ -169,7 +170,11 @@ class OwnFiles:
 
         async def judged() -> Any:
             self._require(path, Permission.LIST, itself=True)
-            return await later(self._own.openDirectory(path))
+            opened = await later(self._own.openDirectory(path))
+            if self._ended or self._session.over:
+                await later(getattr(opened, "close", lambda: None)())
+                raise SFTPError(codec.FAILURE, "the channel is closed")
+            return opened
 
         return self._judged(Verb.LIST, path, lambda: Deferred.fromCoroutine(judged()))
 

@@ -96,6 +96,13 @@ class HookCalls:
         self._log.error(f"the hook make_user answered {type(answer).__name__}, that is taken as no account")
         return None
 
+    async def files(self, make: Callable[[User], Any], user: User) -> Any:
+        """What a function makes of a user who logs in: their files.
+
+        @raise HookFailed: when it fails or does not answer.
+        """
+        return await self._answer("filesystem", make, user)
+
     async def _answer(self, name: str, hook: Callable[[Any], Any], argument: object) -> Any:
         answer = self._call(name, hook, argument)
         return await answer if isinstance(answer, Deferred) else answer
@@ -132,12 +139,22 @@ class HookCalls:
             self._log.warn(f"hooks answer again; {self._untold} calls were left out")
             self._untold = 0
 
-    async def stop(self) -> None:
-        """Wait for those that are being told; each has its time limit."""
-        while self._told:
-            ended: Deferred[None] = Deferred()
-            next(iter(self._told)).chainDeferred(ended)
-            await ended
+    async def stop(self, grace: float) -> None:
+        """Wait for those that are being told, each until its time limit and none for more than C{grace} seconds."""
+        timer = self._clock.callLater(grace, self._give_up)
+        try:
+            while self._told:
+                ended: Deferred[None] = Deferred()
+                next(iter(self._told)).chainDeferred(ended)
+                await ended
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    def _give_up(self) -> None:
+        self._log.warn(f"{len(self._told)} calls of hooks are given up")
+        for told in list(self._told):
+            told.cancel()
 
     # The call itself.
 
@@ -156,8 +173,12 @@ class HookCalls:
 
     def _limited(self, name: str, result: Deferred[Any]) -> Deferred[Any]:
         """The result, or HookFailed at the time limit whatever the hook makes of being cancelled."""
-        limited: Deferred[Any] = Deferred()
+        limited: Deferred[Any] = Deferred(lambda _: give_up())
         limit = self.hooks.time_limit
+
+        def give_up() -> None:
+            timer.cancel()
+            result.cancel()
 
         def expire() -> None:
             self._log.error(f"the hook {name} has not answered within {limit:g} s")

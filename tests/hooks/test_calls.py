@@ -157,7 +157,7 @@ class ToldTests(CallsTestCase):
             calls.after(Outcome(_OPERATION))
             calls.event(_EVENT)
             self.assertEqual(self.texts(), ["the hook after failed", "the hook event failed"])
-            self.successResultOf(Deferred.fromCoroutine(calls.stop()))
+            self.successResultOf(Deferred.fromCoroutine(calls.stop(5)))
 
     def test_stop_waits(self) -> None:
         """For those under way, each until its limit at most."""
@@ -166,11 +166,25 @@ class ToldTests(CallsTestCase):
         calls = self.calls(event=lambda _: waiting.pop(0))
         calls.event(_EVENT)
         calls.event(_EVENT)
-        stopped = Deferred.fromCoroutine(calls.stop())
+        stopped = Deferred.fromCoroutine(calls.stop(60))
         first.callback(None)
         self.assertNoResult(stopped)
         self.clock.advance(30)
         self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_gives_up(self) -> None:
+        """After the grace time they are cancelled."""
+        cancelled: list[object] = []
+        calls = self.calls(event=lambda _: Deferred(cancelled.append))
+        calls.event(_EVENT)
+        calls.event(_EVENT)
+        stopped = Deferred.fromCoroutine(calls.stop(3))
+        self.clock.advance(3)
+        self.successResultOf(stopped)
+        self.assertEqual(len(cancelled), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.texts(), ["2 calls of hooks are given up"])
 
     def test_too_many(self) -> None:
         """Memory is bounded: beyond a number of unanswered calls nothing is told, and the log says so twice."""
