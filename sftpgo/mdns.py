@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 SERVICE_TYPE = "_sftp-ssh._tcp.local."
 
-_ANY = {"", "0.0.0.0"}  # noqa: S104 -- looked for, not bound to
+_ANY = {"", "0.0.0.0", "::"}  # noqa: S104 -- looked for, not bound to
 
 
 class MDNSError(Exception):

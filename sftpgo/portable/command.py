@@ -107,12 +107,16 @@ class Portable:
     def start(self) -> None:
         """Begin; what is worth knowing is told once the server listens."""
         self._stopping.start()
-        self._service.started.addCallbacks(self._up, lambda _failure: None)
+        self._service.started.addCallbacks(self._up, lambda _failure: None).addErrback(self._broken)
         self._service.startService()
 
     def _failed(self, error: BaseException) -> None:
         self.failure = str(error).replace("sftpd.bind_address, sftpd.bind_port", "--bind-address, -s")
         self._reactor.stop()
+
+    def _broken(self, failure: Any) -> None:
+        """Nobody expected this: better no server than one whose password nobody was told."""
+        self._failed(failure.value)
 
     def _up(self, addresses: Addresses) -> None:
         self._keys.close()
@@ -134,7 +138,7 @@ class Portable:
             return None
         style = "unicode" if self._unicode else "ascii"
         url = ready.sftp_url(self._share, host, port)
-        return style if ready.qr_columns(url, style) < os.get_terminal_size(self._output).columns else None
+        return style if ready.qr_fits(url, style, os.get_terminal_size(self._output).columns) else None
 
     async def _advertise(self, port: int) -> None:
         self._advertisement = Advertisement(

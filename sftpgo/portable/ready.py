@@ -70,10 +70,13 @@ def qr_code(text: str, style: str) -> str:
     return "\n".join(lines if style != "unicode" else [f"\x1b[97;40m{line}\x1b[0m" for line in lines])
 
 
-def qr_columns(text: str, style: str) -> int:
-    """Columns that L{qr_code} takes."""
-    modules = int(segno.make(text, micro=False, error="l").symbol_size(border=_QUIET_ZONE)[0])
-    return modules if style == "unicode" else 2 * modules
+def qr_fits(text: str, style: str, columns: int) -> bool:
+    """Whether there is a QR code for so much text, and L{qr_code} takes fewer than so many columns."""
+    try:
+        modules = segno.make(text, micro=False, error="l").symbol_size(border=_QUIET_ZONE)[0]
+    except segno.DataOverflowError:
+        return False
+    return (modules if style == "unicode" else 2 * modules) < columns
 
 
 def reachable_host(bind_address: str) -> str:

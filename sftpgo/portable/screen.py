@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 
 #: Lines that may wait for a terminal that takes none.
 _MOST_WAITING = 1000
+
+#: Seconds until a terminal that is full and does not let wait for itself is tried again.
+_FULL_PAUSE = 0.05
 
 
 class Screen:
@@ -92,6 +96,8 @@ class Screen:
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # another program on this terminal has asked for that
+                time.sleep(_FULL_PAUSE)
             except OSError:
                 return False  # a closed terminal or pipe; there is nobody left to tell
         return True

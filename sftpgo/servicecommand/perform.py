@@ -144,7 +144,7 @@ def _write(path: str, content: bytes) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.new.{os.getpid()}"
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             os.fchmod(file.fileno(), _MODE)
             file.write(content)
             file.flush()

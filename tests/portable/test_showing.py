@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.log import Log
 from sftpgo.portable.progress import ASCII, UNICODE, Meter, View, row
+from sftpgo.portable.ready import qr_code, qr_fits
 from sftpgo.portable.screen import Screen
 from sftpgo.portable.shown import amount, fitted, quoted, shown, width
 from sftpgo.portable.watch import Reporter, Watch
@@ -179,6 +181,19 @@ class ScreenTests(SynchronousTestCase):
             found += part
         return found
 
+    def test_a_terminal_that_does_not_let_wait(self) -> None:
+        """Somebody else on it has made it non-blocking: all comes through nevertheless."""
+        os.set_blocking(self.writing, False)
+        screen = Screen(self.writing, live=False)
+        screen.say("x" * 500_000)
+        found: list[bytes] = []
+        drained = threading.Thread(target=lambda: found.append(self.drain()))
+        drained.start()
+        screen.close(PATIENCE)
+        os.close(self.writing)
+        drained.join(PATIENCE)
+        self.assertEqual(found[0], b"x" * 500_000 + b"\n")
+
     def test_gone(self) -> None:
         """A terminal that is closed is no error."""
         reading, writing = os.pipe()
@@ -189,6 +204,25 @@ class ScreenTests(SynchronousTestCase):
         screen.say("to nobody")
         os.close(writing)
         os.close(self.writing)
+
+
+class QRCodeTests(SynchronousTestCase):
+    """Where there is one at all."""
+
+    def test_fits(self) -> None:
+        url = "sftp://user:LYtfHmVVnFUM8H@192.168.178.23:57374/"
+        self.assertTrue(qr_fits(url, "unicode", 38))
+        self.assertFalse(qr_fits(url, "unicode", 37))
+        self.assertTrue(qr_fits(url, "ascii", 75))
+        self.assertFalse(qr_fits(url, "ascii", 74))
+        self.assertFalse(qr_fits("x" * 5000, "unicode", 10_000))
+
+    def test_drawn(self) -> None:
+        """No line is wider than was said."""
+        url = "sftp://user@[2001:db8::1]:57374/"
+        for style, columns in (("unicode", 33), ("ascii", 66)):
+            bare = re.sub(r"\x1b\[[0-9;]*m", "", qr_code(url, style))
+            self.assertEqual({len(line) for line in bare.splitlines()}, {columns})
 
 
 class ReporterTests(SynchronousTestCase):
