@@ -17,7 +17,7 @@ TEST_JOBS ?= 2
 
 # Programs the tests talk to.  Where they cannot be installed, the tests that need them are skipped and say so.
 TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsync lftp sshfs curl openssl postgresql mariadb-server \
-	chromium chromium-driver fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db zsh fish rclone
+	chromium chromium-driver systemd fail2ban prometheus logrotate nginx-light haproxy apache2-bin man-db zsh fish rclone
 
 .PHONY: run test lint bench docs screenshots generated format clean programs venv
 

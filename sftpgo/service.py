@@ -296,7 +296,8 @@ class SFTPGoService(MultiService):
         except Exception as error:
             self._log.failure("the configuration stays as it is", error)
         finally:
-            self._supervisor.ready()
+            if self.running:
+                self._supervisor.ready()
 
     async def _renew(self, loaded: Loaded) -> None:
         transfers = self.transfers

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from twisted.conch.ssh.keys import Key
 
-from sftpgo.listening import written
+from sftpgo.listening import bracketed, written
 from sftpgo.ssh.hostkeys import fingerprint
 
 _ANY = {"", "0.0.0.0", "::"}  # noqa: S104 -- looked for, not bound to
@@ -34,7 +34,7 @@ def welcome_text(
     lines.append(f"Host key ({kind.decode('ascii')}): {fingerprint(keys[kind])}")
     if newcomer and http:
         lines += ["", "Add a first account:", "  " + _add(http[0], config_dir), "and use it, with that password:"]
-        lines.append(f"  sftp -P {sftp[0][1]} alice@{_reachable(sftp[0][0])}")
+        lines.append(f"  sftp -P {sftp[0][1]} alice@{bracketed(_reachable(sftp[0][0]))}")
     lines += ["", "Ctrl-C stops the server.", ""]
     return "\n".join(lines)
 
