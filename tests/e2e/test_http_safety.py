@@ -103,6 +103,23 @@ class ServerTests(SynchronousTestCase):
         (server.directory / "cert.pem").write_text("damaged")
         self.hang_up(server, "the configuration stays as it is: httpd.certificate_file")
         self.assertEqual(self.subject(server, context), after)
+        # Other files, and another name to be called by; the names of who may ask are those of the new file only.
+        other = server.directory / "other"
+        other.mkdir()
+        make_certificate(other)
+        (other / "users").write_text(f"boss:{stored}\n")
+        server.configure(
+            "httpd",
+            certificate_file="other/cert.pem",
+            certificate_key_file="other/key.pem",
+            auth_user_file="other/users",
+            allowed_hosts=["sftp.example"],
+        )
+        self.hang_up(server, "changed: httpd.auth_user_file, httpd.allowed_hosts, httpd.certificate_file")
+        self.assertNotIn(self.subject(server, context), (before, after))
+        self.assertEqual(self.get(server, credentials, context)[0], 401)
+        boss = {"Authorization": "Basic " + b64encode(b"boss:secret").decode(), "Host": "sftp.example"}
+        self.assertEqual(self.get(server, boss, context)[0], 200)
         self.assertEqual(server.stop(), 0)
 
     def port_in_log(self, server: Server) -> int:
