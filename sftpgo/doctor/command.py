@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -23,6 +24,7 @@ _ABOUT = """Looks at this installation for what is wrong with it or will be, and
 To be run as the server's user, with the server's flags.  Exit status: 0 nothing fails, 1 something does."""
 
 _USERS: Final = 1000
+_INTERRUPTED: Final = 130
 _MEND = "mend the configuration; sftpgo check-config shows where each value is from"
 
 
@@ -91,6 +93,8 @@ def _provider(loaded: Loaded, users: int) -> provider.Seen:
 
     reactor.callWhenRunning(begin)
     reactor.run()
+    if not outcome:
+        sys.exit(_INTERRUPTED)
     (found,) = outcome
     if isinstance(found, Failure):
         found.raiseException()

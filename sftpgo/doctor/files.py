@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sftpgo.config.load import Loaded, resolve
@@ -35,7 +35,7 @@ def _directory(path: str) -> Iterator[Finding]:
         yield fail("directory", f"{path} is no directory", "name another one with --config-dir")
     elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX:
         text = f"{path} may be written by others (mode {_mode(status)}): they can replace keys and configuration"
-        yield fail("directory", text, f"chmod go-w {path}")
+        yield _worse(status)("directory", text, f"chmod go-w {path}")
     elif not os.access(path, os.W_OK | os.X_OK):
         text = f"{path} cannot be written by uid {os.geteuid()}: keys, database and log may be made in it"
         yield warn("directory", text, "run the doctor as the server's user, or give the directory to that user")
@@ -73,12 +73,17 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
     secret = _given_by_file(loaded, "password") or _given_by_file(loaded, "connection_string")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         text = f"{loaded.path} may be written by others (mode {_mode(status)})"
-        yield fail("configuration", text, f"chmod go-w {loaded.path}")
+        yield _worse(status)("configuration", text, f"chmod go-w {loaded.path}")
     elif secret and (provider.password or provider.connection_string) and status.st_mode & stat.S_IROTH:
         text = f"{loaded.path} holds the database's password and may be read by anybody (mode {_mode(status)})"
         yield fail("configuration", text, f"chmod o-r {loaded.path}, or give it by the environment")
     else:
         yield ok("configuration", f"{loaded.path} (mode {_mode(status)})")
+
+
+def _worse(status: os.stat_result) -> Callable[[str, str, str], Finding]:
+    """For what others may write: a group may be that of administrators, everybody is not."""
+    return fail if status.st_mode & stat.S_IWOTH else warn
 
 
 def _given_by_file(loaded: Loaded, name: str) -> bool:

@@ -109,7 +109,7 @@ def _from_parser(parser: argparse.ArgumentParser, name: str, summary: str) -> Co
     options, arguments, commands = [], [], []
     formatter = argparse.HelpFormatter(parser.prog)
     for action in parser._actions:
-        text = formatter._expand_help(action) if action.help else ""
+        text = _help(formatter, action)
         choices = tuple(map(str, action.choices or ()))
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
@@ -122,6 +122,14 @@ def _from_parser(parser: argparse.ArgumentParser, name: str, summary: str) -> Co
     about = " ".join((parser.description or "").split()), " ".join((parser.epilog or "").split())
     paragraphs = "\n\n".join(part for part in about if part)
     return Command(name, summary, paragraphs, tuple(options), tuple(arguments), tuple(commands))
+
+
+def _help(formatter: argparse.HelpFormatter, action: argparse.Action) -> str:
+    text = formatter._expand_help(action) if action.help else ""
+    if isinstance(action, argparse.BooleanOptionalAction):
+        # Before Python 3.13 it adds this by itself; what is made must not depend on who makes it.
+        text = text.removesuffix(f" (default: {action.default})")
+    return text
 
 
 def _metavar(action: argparse.Action) -> str:
