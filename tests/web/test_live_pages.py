@@ -12,6 +12,7 @@ from sftpgo.web import shown
 from sftpgo.web.connectionspage import MOST
 from sftpgo.web.statuspage import minutes
 from tests.web.talk import Reply, Server
+from tests.web.test_status import failing, sick
 
 HOSTILE = "<img src=x onerror=pwned()>\"'&\u202e\udc80"
 
@@ -138,6 +139,15 @@ class StatusTests(LiveCase):
         self.assertEqual([(each.time, each.uploaded, each.logins_ok) for each in told],
                          [(180_000, 600, 1), (120_000, 600, 1), (60_000, 600, 1)])  # fmt: skip
         self.assertEqual((minutes([]), minutes([moment(1)])), ([], []))
+
+
+class Down(SynchronousTestCase):
+    def test_the_dashboard_says_so(self) -> None:
+        server = Server(sick(failing))
+        reply = self.successResultOf(Deferred.fromCoroutine(server.call("GET", "/web/status")))
+        page = " ".join(re.sub(r"<[^>]*>", " ", reply.body.decode()).split())
+        self.assertEqual(reply.status, 200)
+        self.assertIn("Down the disk is on fire", page)
 
 
 class ShownTests(SynchronousTestCase):
