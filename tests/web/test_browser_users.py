@@ -290,6 +290,8 @@ class Looks(UsersCase):
 
     def test_weight_and_paint(self) -> None:
         user = self.server.add_user("light")
+        for number in range(49):
+            self.server.add_user(f"user{number:02}", quota_size=number, password="", public_keys=[KEY])
         for path in ("/web/users", f"/web/user/{user['id']}"):
             self.browser.fresh()
             self.go(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 
 from twisted.internet.defer import Deferred
@@ -49,6 +50,12 @@ class Errors(PageCase):
         self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
         self.assertEqual(headers["Referrer-Policy"], "same-origin")
         self.assertEqual(headers["Cache-Control"], "no-store")
+
+    def test_compressed_for_who_takes_that(self) -> None:
+        packed = self.ask("GET", "/web/nothing", None, {"Accept-Encoding": "br, gzip"})
+        self.assertEqual((packed.headers["Content-Encoding"], packed.headers["Vary"]), ("gzip", "Accept-Encoding"))
+        self.assertIn(b"<h1>Not found</h1>", gzip.decompress(packed.body))
+        self.assertNotIn("Content-Encoding", self.ask("GET", "/web/nothing").headers)
 
     def test_other_methods(self) -> None:
         reply = self.ask("DELETE", "/web/login")
