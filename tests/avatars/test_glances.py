@@ -13,7 +13,7 @@ from sftpgo.errors import PermissionDenied
 from sftpgo.ssh import codec
 from sftpgo.storage.upload import temporary_name
 from tests.doubles import make_filesystem
-from tests.ssh.test_sftp import request, session
+from tests.ssh.test_sftp import SlowFiles, request, session
 from tests.storage.world import open_descriptors
 
 TEMPORARY = temporary_name(b"f", b"0" * 20)
@@ -145,3 +145,41 @@ class GlanceTests(SynchronousTestCase):
         bad, failure = codec.BAD_MESSAGE.to_bytes(4), codec.FAILURE.to_bytes(4)
         self.assertEqual(kinds[0][:2], (codec.ATTRS, 1))
         self.assertEqual([rest for _, _, rest in kinds[1:]], [bad, bad, failure, failure])
+
+
+class OpenFileTests(SynchronousTestCase):
+    """FSTAT in place: the same bytes as the long way gives, in its turn."""
+
+    def test_same_bytes(self):
+        files = make_filesystem(self)
+        path = Path(files.user.home_dir) / "f"
+        path.write_bytes(b"content")
+        os.utime(path, (-5, 2**33))
+        stream, server = session(UserSFTPServer(files))
+        stream.put(request(codec.OPEN, 1, b"/f", codec.OPEN_READ, 0))
+        ((_kind, _id, rest),) = stream.take()
+        handle = codec.Reader(rest).string()
+        longer = codec.reply(codec.FSTAT, 3, codec.string(handle) + b"more")
+        stream.put(request(codec.FSTAT, 2, handle) + longer + request(codec.STAT, 4, b"/f"))
+        answers = stream.take()
+        self.assertEqual([(kind, number) for kind, number, _ in answers], [(codec.ATTRS, n) for n in (2, 3, 4)])
+        self.assertEqual(len({rest for _, _, rest in answers}), 1)
+        stream.put(
+            request(codec.CLOSE, 5, handle) + request(codec.FSTAT, 6, handle) + request(codec.FSTAT, 7, b"12345")
+        )
+        self.assertEqual([rest[:4] for _, _, rest in stream.take()], [bytes(4), *[codec.FAILURE.to_bytes(4)] * 2])
+        self.assertEqual(server._handles, {})
+
+    def test_waits_its_turn(self):
+        """An FSTAT that could be served at once waits for the READ before it."""
+        files = SlowFiles()
+        files.file.statNow = lambda: os.stat_result((0o100644, 1, 2, 3, 1000, 0, 5, 9, 9, 9))
+        stream, _ = session(files)
+        stream.put(request(codec.OPEN, 1, b"f", codec.OPEN_READ, 0))
+        ((_kind, _id, rest),) = stream.take()
+        handle = codec.Reader(rest).string()
+        read = codec.reply(codec.READ, 2, codec.string(handle) + bytes(8) + (5).to_bytes(4))
+        stream.put(read + request(codec.FSTAT, 3, handle))
+        self.assertEqual(stream.take(), [])
+        files.file.pending.pop().callback(b"bytes")
+        self.assertEqual([(kind, number) for kind, number, _ in stream.take()], [(codec.DATA, 2), (codec.ATTRS, 3)])
