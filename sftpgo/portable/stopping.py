@@ -24,6 +24,7 @@ class Stopping:
         self._registry = registry
         self._say = say
         self._asked = False
+        self._limited = False
         self._signals: tuple[Signals, ...] = ()
 
     def start(self) -> None:
@@ -50,6 +51,8 @@ class Stopping:
         """Something wants the server to end, and will not wait for ever."""
         if not self._asked:
             self._stop()
+        if not self._limited:
+            self._limited = True
             self._reactor.callLater(_PATIENCE, self._end)
 
     def _stop(self) -> None:

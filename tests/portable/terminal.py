@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pty
@@ -21,9 +20,21 @@ from pathlib import Path
 
 import paramiko
 
-from tests.harness import PATIENCE, ROOT
+from tests.harness import PATIENCE, ROOT, host_keys_into
 
 _READY = re.compile(r'SFTP port: (\d+), user: "([^"]*)", password: "([^"]*)"')
+
+
+def kept_keys(state: Path) -> None:
+    """Have host keys in C{XDG_STATE_HOME}."""
+    directory = state / "sftpgo" / "portable"
+    directory.mkdir(parents=True)
+    host_keys_into(directory)
+
+
+def _take_terminal() -> None:
+    """In the new process: its standard output is the terminal it belongs to, whose Ctrl-C and end it gets."""
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
 
 class Portable:
@@ -49,12 +60,15 @@ class Portable:
     def start(self, *flags: str, state: Path | None = None, under: Sequence[str] = ()) -> Portable:
         """Start it, and wait until it is ready.
 
-        @param state: where it is to keep its host keys.
+        @param state: where it is to keep its host keys; else there are some already, for making them takes a while.
         @param under: a program that is to run it.
         """
+        if state is None:
+            state = self.work / "state"
+            kept_keys(state)
         self._ours, theirs = pty.openpty() if self._terminal else os.pipe()
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SFTPGO_")}
-        environ |= {"XDG_STATE_HOME": str(state or self.work / "state"), "TERM": "xterm", "PYTHONUTF8": "1"}
+        environ |= {"XDG_STATE_HOME": str(state), "TERM": "xterm", "PYTHONUTF8": "1"}
         for name in ("COLUMNS", "LINES"):
             environ.pop(name, None)
         if self._terminal:
@@ -68,6 +82,7 @@ class Portable:
             stdout=theirs,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_take_terminal if self._terminal else None,  # noqa: PLW1509 -- one system call
         )
         os.close(theirs)
         found = _READY.search(self.wait_for(r"Ctrl-C stops the server\."))
@@ -100,9 +115,19 @@ class Portable:
         return bool(part)
 
     def press_ctrl_c(self) -> None:
-        """What the terminal sends then; its own echo is of no interest here."""
+        """On a terminal the key itself, which the terminal makes a signal of."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
+        if self._terminal:
+            os.write(self._ours, b"\x03")
+        else:
+            self._process.send_signal(signal.SIGINT)
+
+    def close_terminal(self) -> int:
+        """Close the window it runs in; its exit status."""
+        assert self._process is not None
+        os.close(self._ours)
+        self._ours = -1
+        return self._process.wait(PATIENCE)
 
     def end(self) -> int:
         """Read to the end; the exit status."""
@@ -139,6 +164,6 @@ class Portable:
             if self._process.poll() is None:
                 self._process.kill()
             self._process.wait()
-        with contextlib.suppress(OSError):
+        if self._ours >= 0:
             os.close(self._ours)
         shutil.rmtree(self.work, ignore_errors=True)

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.harness import PATIENCE, ROOT, ClientKey, digest, need, run
 from tests.mdns import Browser, need_multicast
-from tests.portable.terminal import Portable
+from tests.portable.terminal import Portable, kept_keys
 
 LOOPBACK = ("--bind-address", "127.0.0.1")
 
@@ -82,6 +82,14 @@ class TerminalTests(PortableTestCase):
         self.assertEqual((portable.share / "upload.bin").read_bytes(), b"x" * 30_000)
         self.assertRegex(portable.text, r"\x1b\[1A\x1b\[J(?:(?!↑).)*Stopped\.\r\n$")
 
+    def test_window_closed(self) -> None:
+        """It ends by itself, and leaves nobody waiting for long."""
+        portable = self.portable(terminal=True).start(*LOOPBACK)
+        sftp = portable.client()
+        self.assertEqual(sftp.listdir("/"), [])
+        self.assertEqual(portable.close_terminal(), 0)
+        self.assertRaises((OSError, EOFError, paramiko.SSHException), sftp.listdir, "/")
+
 
 class PipeTests(PortableTestCase):
     """Where nobody draws there are plain lines."""
@@ -93,7 +101,7 @@ class PipeTests(PortableTestCase):
         key = ClientKey(portable.work)
         (portable.share / "down.bin").write_bytes(os.urandom(300_000))
         words = ("-k", f"{key.path}.pub", "-p", "hush", "-g", "*", "-u", "anna", *LOOPBACK)
-        portable.start(*words)
+        portable.start(*words, state=portable.work / "state")
         self.assertEqual((portable.username, portable.password), ("anna", ""))
         self.assertNotIn("\x1b", portable.text)
         self.assertNotIn("█", portable.text)
@@ -160,6 +168,7 @@ class RefusalTests(SynchronousTestCase):
     def refused(self, *words: str, **environ: str) -> str:
         state, share = os.path.abspath(self.mktemp()), self.mktemp()
         os.mkdir(share)
+        kept_keys(Path(state))
         done = subprocess.run(
             [sys.executable, "-m", "sftpgo", "portable", "-d", os.path.abspath(share), *words],
             cwd=ROOT,
