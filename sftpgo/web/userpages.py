@@ -54,14 +54,14 @@ class _View:
     @ivar stored: the user that is changed; C{None} for one that is added.
     @ivar error: what is wrong with the form as a whole; C{faults} is by field.
     @ivar back: where to go from here.
-    @ivar differences: (field, what is stored now) where somebody else's change differs from what is typed.
+    @ivar differences: (field, what is stored now, what is typed) where somebody else's change says otherwise.
     """
 
     stored: User | None = None
     error: str = ""
     faults: dict[str, str] = attrs.field(factory=dict)
     notice: str = ""
-    differences: tuple[tuple[str, str], ...] = ()
+    differences: tuple[tuple[str, str, str], ...] = ()
     status: int = 200
     back: str = LIST
 
@@ -208,11 +208,11 @@ def _refused(view: _View, error: Exception, typed: Typed) -> _View:
     return attrs.evolve(view, faults={field: error.text})
 
 
-def _differences(typed: Typed, stored: User) -> tuple[tuple[str, str], ...]:
+def _differences(typed: Typed, stored: User) -> tuple[tuple[str, str, str], ...]:
     now = Typed.of_user(stored)
     compared = {field.name for field in attrs.fields(Typed)} - {"password", "clear_password", "version"}
     differing = sorted(name for name in compared if _plain(getattr(now, name)) != _plain(getattr(typed, name)))
-    return tuple((name, _plain(getattr(now, name))) for name in differing)
+    return tuple((name, _plain(getattr(now, name)), _plain(getattr(typed, name))) for name in differing)
 
 
 def _plain(value: str | tuple[str, ...]) -> str:
