@@ -43,7 +43,7 @@ _GONE: Final = (
 )
 _ENDED: Final = "Your session had ended before this was sent, so nothing was saved. What you typed is here again."
 _TAKEN: Final = "there is a user of this name already"
-_DOWN: Final = "The data provider is down, so nothing was saved. It says"
+_DOWN: Final = "The data provider failed, so nothing was saved. It says"
 _GOOD: Final = "Everything is in order. Nothing was saved yet."
 
 

@@ -15,6 +15,7 @@ from sftpgo.web.authenticate import Authentication
 from sftpgo.web.entrance import draft_of, own_path
 from sftpgo.web.events import SESSION_LOOKS
 from sftpgo.web.failures import LIMIT
+from sftpgo.web.proxies import Proxies
 from sftpgo.web.sessions import IDLE, LIFETIME, MAX_SESSIONS, Draft, Sessions
 from tests.doubles import run_now
 from tests.web.talk import HASH, HOST, Reply, Server, Wire, head
@@ -142,6 +143,16 @@ class LogIn(LoginCase):
         assert self.visitor.last is not None
         (cookie,) = [text for text in self.visitor.last.headers.get_all("Set-Cookie") or [] if "session" in text]
         self.assertRegex(cookie, r"^sftpgo_session=[\w-]{43}; Path=/; HttpOnly; SameSite=Strict$")
+
+    def test_cookie_behind_a_proxy_that_speaks_tls(self) -> None:
+        for networks, proto, secure in (
+            (["127.0.0.1"], "https", True),
+            (["127.0.0.1"], "http", False),
+            ([], "https", False),
+        ):
+            visitor = Visitor(Server(authentication=self.authentication(), proxies=Proxies(networks)))
+            reply = self.now(visitor.ask("GET", "/web/login", None, {"X-Forwarded-Proto": proto}))
+            self.assertEqual(reply.headers["Set-Cookie"].endswith("; Secure"), secure)
 
     def test_log_out_needs_a_token(self) -> None:
         self.log_in()
