@@ -15,6 +15,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.dataprovider.schema import load_scripts, statements
+from tests import databases
 from tests.harness import PATIENCE, ROOT, Server, host_keys_into
 
 
@@ -133,6 +134,23 @@ class BrokenTests(SynchronousTestCase):
         status, findings = doctor(self.directory, "--json")
         self.assertEqual((status, len(bad(findings, "fail"))), (1, 1))
         self.assertIn("not a database", bad(findings, "fail")[0])
+
+    def test_a_postgresql_whose_table_is_missing(self) -> None:
+        server = databases.postgresql()
+        server.execute("CREATE SCHEMA doctored")
+        self.addCleanup(server.execute, "DROP SCHEMA doctored CASCADE")
+        self.configure(data_provider={"driver": "postgresql", "connection_string": server.dsn("doctored")})
+        status, findings = doctor(self.directory, "--json")
+        self.assertEqual(status, 1)
+        (found,) = (each for each in findings if each["check"] == "schema")
+        self.assertIn('there is no table "users"', found["text"])
+        self.assertIn("sftpgo initprovider", found["do"])
+        self.assertNotIn(databases.PASSWORD, json.dumps(findings))
+        command = [sys.executable, "-m", "sftpgo", "initprovider", "-c", str(self.directory)]
+        subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        _status, findings = doctor(self.directory, "--json")
+        self.assertEqual(bad(findings), [])
+        self.assertIn("its schema is current, users: 0", "\n".join(each["text"] for each in findings))
 
     def test_a_provider_that_is_down(self) -> None:
         with socket.socket() as nobody:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 import tempfile
+import time
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -89,15 +90,20 @@ class ProxyTests(SynchronousTestCase):
                 connection.request("GET", path, headers={"Host": NAME, **headers})
                 return connection.getresponse().status
 
+    def askers(self, server: Server) -> list[str]:
+        """The addresses that requests for the version came from, in the server's log."""
+        lines = [line for line in server.log_lines() if line["sender"] == "httpd" and "version" in line.get("uri", "")]
+        return [line["remote_addr"].rpartition(":")[0] or line["remote_addr"] for line in lines]
+
     def see_the_client(self, port: int, server: Server) -> None:
         """A request reaches the server with its client's address, whatever the client says it is."""
         for forged in ({}, {"X-Forwarded-For": "192.0.2.1"}, {"X-Real-IP": "192.0.2.2"}):
             self.assertEqual(self.ask(port, "/api/v1/version", **forged), 200)
         self.assertEqual(self.ask(port, "/metrics"), 403)
-        asked = [line for line in server.log_lines() if line["sender"] == "httpd" and "version" in line.get("uri", "")]
-        self.assertEqual(
-            [line["remote_addr"].rpartition(":")[0] or line["remote_addr"] for line in asked], [CLIENT] * 3
-        )
+        end = time.monotonic() + PATIENCE
+        while len(asked := self.askers(server)) < 3 and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual(asked, [CLIENT] * 3)
         self.assertNotIn("192.0.2.", (server.directory / "sftpgo.log").read_text())
 
     def test_nginx(self) -> None:
