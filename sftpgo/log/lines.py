@@ -29,6 +29,7 @@ _TEMPLATES = {
 }
 
 _quote = encode_basestring
+_DEL = "\x7f"
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 
@@ -127,6 +128,8 @@ def _finish(line: str) -> bytes:
     JSON's own escapes leave DEL, C1, U+2028, bidi controls and lone surrogates alone; Unicode calls all of them (and
     whatever else shows nothing) not printable.  Outside strings the line is plain ASCII, so all of it may be searched.
     """
+    if line.isascii() and _DEL not in line:
+        return line.encode()  # nearly every line: JSON has escaped the other invisible ones
     body = line[:-1]
     if not body.isprintable():
         return (_NOT_PLAIN.sub(_escape, body) + "\n").encode()

@@ -11,6 +11,8 @@ from zope.interface import implementer
 from sftpgo.log.descriptor import LineDescriptor
 from sftpgo.log.lines import LEVELS, JsonLines
 
+_INFO = LogLevel.info  # looking it up costs a call
+
 
 class LineSink(Protocol):
     """A place for lines.  Every method raises OSError or ValueError when it cannot do its work."""
@@ -78,7 +80,7 @@ class JsonObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Write the event's line, or count it as dropped; never raises for the file's sake."""
-        level = LEVELS.get(event.get("log_level", LogLevel.info), "info")
+        level = LEVELS.get(event.get("log_level", _INFO), "info")
         if level == "debug" and not self._verbose:
             return
         line = self._lines.line(level, event)
