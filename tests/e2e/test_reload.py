@@ -18,6 +18,7 @@ from twisted.conch.ssh.keys import Key
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.ssh import codec
+from tests.e2e.test_startup import TWISTD
 from tests.harness import PATIENCE, Server, run, ssh_options
 from tests.rawsftp import RawSFTP, connect
 
@@ -33,8 +34,8 @@ def eventually(case: Any, holds: Any, what: str) -> None:
 
 
 class ReloadTests(SynchronousTestCase):
-    def server(self, config: dict[str, dict[str, Any]] | None = None) -> Server:
-        server = Server(config)
+    def server(self, config: dict[str, dict[str, Any]] | None = None, **options: Any) -> Server:
+        server = Server(config, **options)
         self.addCleanup(server.clean_up)
         server.start()
         server.add_user()
@@ -146,6 +147,14 @@ class ReloadTests(SynchronousTestCase):
         config = json.loads(text)
         config["sftpd"].update(sftpd)
         return json.dumps(config)
+
+    def test_under_twistd(self) -> None:
+        server = self.server(command=[*TWISTD, "-n", "--pidfile", "", "sftpgo"])
+        server.configure("sftpd", banner="Another_1.0")
+        self.hang_up(server, "changed: sftpd.banner")
+        client = connect(server.sftp_port, "alice", "alice-secret")
+        self.assertEqual(client.remote_version, "SSH-2.0-Another_1.0")
+        client.close()
 
     def test_limits_commands_and_hooks(self) -> None:
         server = self.server()

@@ -20,7 +20,7 @@ from sftpgo.ssh.settings import Settings
 from sftpgo.ssh.tcp import DirectServer, adopt
 
 from .scripted import SERVER_KEY, VERSION, Wire
-from .test_proxyheader import v1, v2
+from .test_proxyheader import V2_SIGNATURE, v1, v2
 
 PROXY = IPv4Address("TCP", "10.0.0.1", 4000)
 ELSEWHERE = IPv4Address("TCP", "198.51.100.9", 4000)
@@ -110,6 +110,28 @@ class EntranceTests(SynchronousTestCase):
         self.assert_served(wire, ("192.0.2.7", 4711))
         (served,) = self.server.transports
         self.assertEqual(served.otherVersionString, VERSION)
+
+    @settings(deadline=None, max_examples=100)
+    @given(
+        st.sampled_from((ALLOWED, REQUIRED)),
+        st.sampled_from((b"", b"PROXY ", HEADER[:-2], V2_SIGNATURE, V2_SIGNATURE + b"\x21\x11", VERSION)),
+        st.lists(st.binary(max_size=40), max_size=8),
+    )
+    def test_any_bytes(self, mode: int, start: bytes, pieces: list[bytes]) -> None:
+        """Whatever comes, the connection waits, is served or is refused; and nothing is left when it is gone."""
+        self.server = self.make_server()
+        self.heard.gone.clear()
+        wire = self.connect(mode)
+        for piece in (start, *pieces):
+            if not wire.disconnecting and piece:
+                wire.protocol.dataReceived(piece)
+        served, refused = bool(self.server.transports), bool(self.heard.gone)
+        self.assertFalse(served and refused)
+        self.assertEqual(wire.aborted, refused)
+        self.assertEqual(self.server.admission.strangers, 0 if refused else 1)
+        wire.protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(self.heard.gone), 1)
+        self.assertEqual((self.server.admission.strangers, self.clock.getDelayedCalls()), (0, []))
 
     def test_a_proxy_may_be_a_client_where_headers_are_allowed(self) -> None:
         wire = self.connect(ALLOWED)
