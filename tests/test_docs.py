@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import shutil
@@ -16,8 +17,10 @@ from unittest import SkipTest
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo.config import inline
 from sftpgo.config.keys import KeyTable
 from sftpgo.config.model import Config
+from sftpgo.hooks import model
 from sftpgo.reference.commands import Command, program
 from tests.harness import PATIENCE, ROOT
 
@@ -44,13 +47,13 @@ def literals(text: str) -> list[str]:
 class BuildTests(SynchronousTestCase):
     """Sphinx has nothing to say."""
 
-    def sphinx(self, builder: str) -> None:
+    def test_html(self) -> None:
         if find_spec("sphinx") is None or find_spec("furo") is None:
             raise SkipTest("not installed: sphinx, furo")
         out = tempfile.mkdtemp(prefix="sftpgo-test-docs-")
         self.addCleanup(shutil.rmtree, out, True)
         done = subprocess.run(
-            [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", builder, str(DOCS), out],
+            [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", str(DOCS), out],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,12 +62,29 @@ class BuildTests(SynchronousTestCase):
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        self.assertIn("check_login", (Path(out) / "embedding.html").read_text())
 
-    def test_html(self) -> None:
-        self.sphinx("html")
 
-    def test_doctest(self) -> None:
-        self.sphinx("doctest")
+class ExampleTests(SynchronousTestCase):
+    """What stands behind a prompt is what comes."""
+
+    def examples(self, runner: doctest.DocTestRunner, tests: Iterator[doctest.DocTest]) -> int:
+        said: list[str] = []
+        for test in tests:
+            runner.run(test, out=said.append)
+        self.assertEqual(runner.failures, 0, "".join(said))
+        return runner.tries
+
+    def test_pages(self) -> None:
+        parser = doctest.DocTestParser()
+        tests = [parser.get_doctest(path.read_text(), {}, path.name, str(path), 0) for path in pages()]
+        ran = self.examples(doctest.DocTestRunner(verbose=False), (test for test in tests if test.examples))
+        self.assertGreater(ran, 3)
+
+    def test_docstrings(self) -> None:
+        finder = doctest.DocTestFinder(exclude_empty=True)
+        for module in (model, inline):
+            self.assertGreater(self.examples(doctest.DocTestRunner(verbose=False), iter(finder.find(module))), 0)
 
 
 class NameTests(SynchronousTestCase):
