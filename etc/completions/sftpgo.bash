@@ -55,7 +55,7 @@ _sftpgo() {
     'rest/add-user -C'|'rest/add-user --max-sessions') words="" ;;
     'rest/add-user -S'|'rest/add-user --quota-size') words="" ;;
     'rest/add-user -F'|'rest/add-user --quota-files') words="" ;;
-    'rest/add-user -G'|'rest/add-user --permissions') words="* list download upload overwrite rename delete create_dirs create_symlinks chmod chown chtimes" ;;
+    'rest/add-user -G'|'rest/add-user --permissions') words="list download upload overwrite rename delete create_dirs create_symlinks chmod chown chtimes" ;;
     'rest/add-user --subdirs-permissions') words="" ;;
     'rest/add-user -U'|'rest/add-user --upload-bandwidth') words="" ;;
     'rest/add-user -D'|'rest/add-user --download-bandwidth') words="" ;;
@@ -71,7 +71,7 @@ _sftpgo() {
     'rest/update-user -C'|'rest/update-user --max-sessions') words="" ;;
     'rest/update-user -S'|'rest/update-user --quota-size') words="" ;;
     'rest/update-user -F'|'rest/update-user --quota-files') words="" ;;
-    'rest/update-user -G'|'rest/update-user --permissions') words="* list download upload overwrite rename delete create_dirs create_symlinks chmod chown chtimes" ;;
+    'rest/update-user -G'|'rest/update-user --permissions') words="list download upload overwrite rename delete create_dirs create_symlinks chmod chown chtimes" ;;
     'rest/update-user --subdirs-permissions') words="" ;;
     'rest/update-user -U'|'rest/update-user --upload-bandwidth') words="" ;;
     'rest/update-user -D'|'rest/update-user --download-bandwidth') words="" ;;

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from sftpgo.doctor.disk import existing
-from sftpgo.doctor.finding import Finding, fail, ok, warn
+from sftpgo.doctor.finding import Finding, Level, fail, ok, warn
 from sftpgo.domain.user import User
 
 _SHOWN: Final = 10
@@ -27,14 +27,15 @@ def look(users: Sequence[User], config_dir: str, *, more: bool, euid: int | None
     found = [finding for user in users for finding in _home(user, euid)]
     found += _nested(users)
     found += _around(users, config_dir)
-    kinds: dict[str, int] = {}
+    kinds: dict[tuple[Level, str], int] = {}
     for finding in found:
-        kinds[finding.do] = kinds.get(finding.do, 0) + 1
-        if kinds[finding.do] <= _SHOWN:
+        kind = finding.level, finding.do
+        kinds[kind] = kinds.get(kind, 0) + 1
+        if kinds[kind] <= _SHOWN:
             yield finding
-    for do, count in kinds.items():
+    for (level, do), count in kinds.items():
         if count > _SHOWN:
-            yield warn("home", f"so it is with {count - _SHOWN} more", do)
+            yield Finding(level, "home", f"so it is with {count - _SHOWN} more", do)
     note = f" (the first {len(users)} users by name were looked at: --users N looks at more)" if more else ""
     if not found or more:
         yield ok("home", f"{len(users)} homes looked at{note}")

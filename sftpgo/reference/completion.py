@@ -77,7 +77,7 @@ def _places(command: Command, above: str = "") -> Iterator[tuple[str, Command]]:
 
 def _words(command: Command) -> list[str]:
     words = [one.name for one in command.commands]
-    words += [choice for argument in command.arguments for choice in argument.choices]
+    words += [choice for argument in command.arguments for choice in _offered(argument.choices)]
     return words + [name for option in command.options for name in option.names]
 
 
@@ -97,7 +97,12 @@ def _bash(top: Command, shell: str) -> str:
 def _value(option: Option) -> str:
     if option.takes:
         return "kind=-d" if option.takes == "directory" else "kind=-f"
-    return f'words="{" ".join(option.choices)}"'
+    return f'words="{" ".join(_offered(option.choices))}"'
+
+
+def _offered(choices: Sequence[str]) -> list[str]:
+    """Those that a shell would not take for a pattern of file names."""
+    return [choice for choice in choices if "*" not in choice]
 
 
 def _quoted(text: str) -> str:
@@ -113,7 +118,7 @@ def _fish(top: Command) -> Iterator[str]:
             yield f"complete -c sftpgo -n {_fish_text(condition)} -a {one.name} -d {_fish_text(one.summary)}"
         for argument in command.arguments:
             if argument.choices:
-                choices = _fish_text(" ".join(argument.choices))
+                choices = _fish_text(" ".join(_offered(argument.choices)))
                 yield f"complete -c sftpgo -n {_fish_text(condition)} -a {choices} -d {_fish_text(argument.text)}"
             else:
                 yield f"complete -c sftpgo -n {_fish_text(condition)} -F"
@@ -133,7 +138,7 @@ def _fish_option(option: Option) -> str:
     if option.takes:
         words.append("-r -F" if option.takes == "file" else "-x -a '(__fish_complete_directories)'")
     elif option.value:
-        words.append("-x" + (f" -a {_fish_text(' '.join(option.choices))}" if option.choices else ""))
+        words.append("-x" + (f" -a {_fish_text(' '.join(_offered(option.choices)))}" if option.choices else ""))
     return " ".join([*words, "-d", _fish_text(option.text)])
 
 

@@ -21,6 +21,8 @@ EXPECTED = (
     (("rest", "add-user", "x", "--qu"), {"--quota-size", "--quota-files"}),
     (("rest", "get-users", "--order", ""), {"ASC", "DESC"}),
     (("completion", "z"), {"zsh"}),
+    (("rest", "add-user", "x", "--permissions", "ch"), {"chmod", "chown", "chtimes"}),
+    (("rest", "add-user", "x", "--permissions", "a"), set()),
     (("nonsense", "--li"), set()),
 )
 
