@@ -12,7 +12,7 @@ from typing import Any
 from sftpgo.commandline import Parser
 from sftpgo.errors import SFTPGoError, StartupError
 from sftpgo.servicecommand.launchd import Launchd
-from sftpgo.servicecommand.model import NOT_INSTALLED, IServiceManager, Service, Step, WriteFile
+from sftpgo.servicecommand.model import IServiceManager, Service, Step, WriteFile
 from sftpgo.servicecommand.perform import Runner, SystemRunner, ask, perform, shown
 from sftpgo.servicecommand.shipped import PROPERTY_LIST, UNIT, shipped
 from sftpgo.servicecommand.systemd import Systemd
@@ -96,9 +96,6 @@ def _status(manager: IServiceManager, options: Any, runner: Runner, say: Callabl
     if options.root:
         raise StartupError("--root: whether a service runs is known to the running system alone")
     question = manager.status()
-    if manager.files and not any(map(os.path.exists, manager.files)):
-        say(f"{options.name} is not installed")
-        return NOT_INSTALLED
     status, line = question.answer(ask(question.asked, runner))
     say(line)
     return int(status)
@@ -167,7 +164,7 @@ def _check(manager: IServiceManager, options: Any, steps: Sequence[Step]) -> Non
         raise StartupError("--root: nothing runs there that could be started or stopped")
     if options.action == "install":
         _check_install(manager, options, steps)
-    elif manager.files and not any(map(os.path.lexists, manager.files)):
+    elif options.action == "uninstall" and manager.files and not any(map(os.path.lexists, manager.files)):
         raise StartupError(f"{options.name} is not installed: there is no {manager.files[0]}")
 
 

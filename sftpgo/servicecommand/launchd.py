@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import plistlib
 import re
 
@@ -9,6 +10,7 @@ import attrs
 from zope.interface import implementer
 
 from sftpgo.servicecommand.model import (
+    NOT_INSTALLED,
     RUNNING,
     STOPPED,
     Done,
@@ -72,6 +74,8 @@ class Launchd:
 
     def _answer(self, done: Done) -> tuple[int, str]:
         name = self.service.name
+        if done.status and not os.path.exists(*self.files):
+            return NOT_INSTALLED, f"{name} is not installed"
         if done.status:
             return STOPPED, f"{name} is not running"
         process = re.search(r"^\s*pid = (\d+)$", done.output, re.MULTILINE)

@@ -63,7 +63,8 @@ class LaunchdTests(CommandTestCase):
             self.launchd(action, "-u", "x", runner=runner, status=status)
 
     def test_status(self) -> None:
-        self.launchd("status", "-u", "x", runner=Recorder(), status=4)
+        missing = Recorder(launchctl_print=Done(113, "Could not find service"))
+        self.assertIn("is not installed", self.launchd("status", "-u", "x", runner=missing, status=4))
         self.install()
         for done, status, text in (
             (Done(0, "system/sftpgo = {\n\tstate = running\n\n\tpid = 812\n}"), 0, "sftpgo is running, process 812"),

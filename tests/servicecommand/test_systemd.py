@@ -133,6 +133,19 @@ class StagedTests(CommandTestCase):
 class PlanTests(CommandTestCase):
     """What is asked of the running system."""
 
+    def test_installed_by_a_package(self) -> None:
+        """Then the unit is elsewhere, and systemd knows where."""
+        runner = Recorder()
+        self.service("start", "-n", "elsewhere", runner=runner)
+        self.assertEqual(runner.done, [("systemctl", "start", "elsewhere.service")])
+
+    def test_no_systemd(self) -> None:
+        said = Done(1, "System has not been booted with systemd as init system (PID 1). Can't operate.\n")
+        for action in ("status", "start"):
+            told = self.service(action, runner=Recorder(systemctl=said), status=1)
+            self.assertIn("sftpgo.service", told)
+            self.assertIn("System has not been booted with systemd", told)
+
     def install(self, name: str = "sftpgo") -> str:
         """A unit that is there, though not below /."""
         self.patch(sys.modules["sftpgo.servicecommand.systemd"], "DIRECTORY", str(self.root))
@@ -161,8 +174,6 @@ class PlanTests(CommandTestCase):
         self.assertEqual(os.path.dirname(program), os.path.dirname(sys.executable))
 
     def test_status(self) -> None:
-        self.service("status", status=4, runner=Recorder())
-        self.install()
         for told, status, text in (
             (
                 "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nMainPID=77",
@@ -223,7 +234,11 @@ class PlanTests(CommandTestCase):
             ("install", "--root", str(self.root), "-c", "x"): "--config-dir: 'x' is no absolute path",
             ("start", "--root", str(self.root)): "--root: nothing runs there",
             ("status", "--root", str(self.root)): "--root: whether a service runs",
-            ("start", "-n", "not-there"): "not-there is not installed",
+            (
+                "uninstall",
+                "-n",
+                "not-there",
+            ): "not-there is not installed: there is no /etc/systemd/system/not-there.service",
         }.items():
             self.assertIn(said, self.refused(*words), words)
         self.assertIn("is not known here", self.refused("start", platform="plan9"))
