@@ -367,7 +367,8 @@ class SFTPGoService(MultiService):
         if self._starting is not None and not self.started.called and not failed:
             self._starting.cancel()
         if self._addresses is not None:
-            self._supervisor.stopping(grace, f"Stopping; transfers that may end: {self.registry.transfers()}")
+            # Transfers may take that long, and then the hooks of both kinds may.
+            self._supervisor.stopping(3 * grace, f"Stopping; transfers that may end: {self.registry.transfers()}")
         await self._doors.close()
         await self._drain.connections(self._doors.transports, grace)
         await self.scans.stop()

@@ -126,10 +126,10 @@ class Supervisor:
         # By the clock of CLOCK_MONOTONIC, so that the manager can tell this from an older notice.
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self, grace: float, status: str) -> None:
-        """We end, in so many seconds at most."""
+    def stopping(self, seconds: float, status: str) -> None:
+        """We end, in little more than so many seconds at most."""
         self._status = status
-        self._send(f"STOPPING=1\nSTATUS={status}\nEXTEND_TIMEOUT_USEC={_microseconds(grace + _STOP_MARGIN)}")
+        self._send(f"STOPPING=1\nSTATUS={status}\nEXTEND_TIMEOUT_USEC={_microseconds(seconds + _STOP_MARGIN)}")
 
     def watch(self, reactor: Any, status: Callable[[], str]) -> None:
         """From now on give signs of life from the reactor, so that a blocked one gives none; and tell what is new.

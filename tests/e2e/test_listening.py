@@ -16,6 +16,8 @@ from typing import Any
 import paramiko
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from sftpgo.config.load import load
+from sftpgo.errors import ConfigurationError
 from tests.harness import PATIENCE, Server, need
 from tests.rawssh import readable
 from tests.test_sockets import has_ipv6
@@ -101,11 +103,17 @@ class BindingTests(SynchronousTestCase):
             ({"proxy_protocol": 2}, "sftpd.proxy_allowed: expected the addresses of the proxies"),
             ({"bindings": [{"port": 1, "proxy_protocol": 1}]}, "sftpd.proxy_allowed: expected"),
             ({"proxy_protocol": 1, "proxy_allowed": ["10.0.0.0/33"]}, "sftpd.proxy_allowed[0]: expected"),
-            ({"bind_address": "192.0.2.1"}, "SFTP cannot listen on 192.0.2.1:0 (sftpd.bind_address, sftpd.bind_port)"),
         ):
-            error = str(self.assertRaises(AssertionError, self.server(**sftpd).start))
-            self.assertIn(expected, error)
-            self.assertNotIn("Traceback", error)
+            path = Path(self.mktemp()).with_suffix(".json")
+            path.write_text(json.dumps({"sftpd": sftpd}))
+            error = self.assertRaises(ConfigurationError, load, "", environ={}, explicit_path=str(path))
+            (problem,) = error.problems
+            self.assertIn(expected, problem)
+
+    def test_not_ours(self) -> None:
+        error = str(self.assertRaises(AssertionError, self.server(bind_address="192.0.2.1").start))
+        self.assertIn("SFTP cannot listen on 192.0.2.1:0 (sftpd.bind_address, sftpd.bind_port): ", error)
+        self.assertNotIn("Traceback", error)
 
 
 class HAProxyTests(SynchronousTestCase):
