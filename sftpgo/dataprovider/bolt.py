@@ -112,7 +112,7 @@ class BoltProvider:
         if not is_text(search.text):
             return SearchResult((), 0)
         page, count = await self._read(kvsearch.search, search)
-        return SearchResult(self._told(page), count)
+        return SearchResult(self._told(page), count, len(page.problems))
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}: fewer only when there are no more."""

@@ -127,7 +127,8 @@ class PostgreSQLProvider:
             count = (await self._ask(asked.count[0], **asked.count[1])).rows[0]["found"]
         finally:
             self._lists.release()
-        return SearchResult(self._told(await self._decoded(rows)), count)
+        page = await self._decoded(rows)
+        return SearchResult(self._told(page), count, len(page.problems))
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}: fewer only when there are no more."""

@@ -155,7 +155,7 @@ class ThreadedProvider:
         name, values = asked.count
         rows = await lanes.lists.call(fetch, engines.reads, self._statement(name), **values)
         self._warn_all(page.problems)
-        return SearchResult(page.users, rows[0]["found"])
+        return SearchResult(page.users, rows[0]["found"], len(page.problems))
 
     async def dump(self, after: str = "", limit: int = 1000) -> Sequence[User]:
         """Up to C{limit} users by name, those after C{after}: fewer only when there are no more."""

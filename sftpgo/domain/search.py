@@ -63,10 +63,12 @@ class SearchResult:
     """What was found.
 
     @ivar count: of all that match, on whatever page; C{users} are those of one page.
+    @ivar unreadable: of the page, missing in C{users}: the log says which.
     """
 
     users: Sequence[User]
     count: int
+    unreadable: int = 0
 
 
 def expired(expiration_date: int, now: int) -> bool:

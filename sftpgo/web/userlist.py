@@ -50,6 +50,7 @@ class UserList:
             states=list(State),
             limits=LIMITS,
             count=result.count,
+            unreadable=result.unreadable,
             last=last,
             first_row=(listing.page - 1) * listing.limit + 1,
             rows=[row_of(user, now, scans) for user in result.users],

@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from sftpgo.dataprovider.bolt import BoltProvider
 from sftpgo.dataprovider.keyvalue import is_bbolt
+from sftpgo.domain.search import Search, SearchResult, Sort
 from sftpgo.errors import NotFound, ProviderError, StartupError
 from tests.dataprovider.stores import file_settings, provider_of
 from tests.dataprovider.test_sqlite import new_path, put, read
@@ -124,6 +125,11 @@ class Bolt(ProviderContract, TestCase):
         self.assertEqual(await self.names(10, 0), ["a", "c"])
         self.assertEqual([found.username for found in await self.provider.dump("", 2)], ["a", "c"])
         self.assertEqual(len(self.warnings), 2)
+        for wanted in (Search(), Search(sort=Sort.LAST_LOGIN)):
+            result = await self.provider.search(wanted)
+            self.assertEqual([found.username for found in result.users], ["a", "c"])
+            self.assertEqual((result.count, result.unreadable), (3, 1))
+        self.assertEqual(await self.provider.search(Search("b")), SearchResult([], 0))
         self.warnings.clear()
         await self.provider.update(user)
         self.assertEqual(await self.provider.user_by_name("b"), user)

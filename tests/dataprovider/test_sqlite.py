@@ -17,6 +17,7 @@ from twisted.trial.unittest import TestCase
 import sftpgo
 from sftpgo.dataprovider.sql import inserted
 from sftpgo.dataprovider.sqlite import SQLiteProvider
+from sftpgo.domain.search import Search, Sort
 from sftpgo.errors import ProviderError, StartupError
 from tests.provider_contract import ProviderContract, a_user, at_once
 
@@ -227,7 +228,11 @@ class UnreadableRows(TestCase):
             self.assertEqual(self.warnings, [])
             self.assertEqual([user.username for user in await self.provider.users(10, 0)], list("abdef"))
             self.assertEqual(len(self.warnings), 1)
-            self.assertIn('"c"', self.warnings.pop())
+            result = await self.provider.search(Search(sort=Sort.ID))
+            self.assertEqual([user.username for user in result.users], list("abdef"))
+            self.assertEqual((result.count, result.unreadable, len(self.warnings)), (6, 1, 2))
+            self.assertIn('"c"', self.warnings[1])
+            self.warnings.clear()
             self.spoil("c", column, before)
         self.assertEqual((await self.provider.user_by_name("c")).username, "c")
 
