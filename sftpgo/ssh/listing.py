@@ -50,27 +50,20 @@ def longname(name: bytes, status: os.stat_result, now: float) -> bytes:
 
     The format is the draft's recommendation (section 7); FileZilla and others take names and times from it.
     """
-    mode, mtime = status.st_mode, status.st_mtime
-    recent = abs(now - mtime) < _HALF_A_YEAR
-    return b"%s %4d %-8d %-8d %8d %s %s" % (
-        _filemode(mode),
-        status.st_nlink,
-        status.st_uid,
-        status.st_gid,
-        status.st_size,
-        _when(mtime // 60, recent),
-        name,
-    )
+    mode, _, _, links, uid, gid, size, _, mtime, _ = status
+    when = _when(mtime // 60, -_HALF_A_YEAR < now - mtime < _HALF_A_YEAR)
+    return b"%s %8d %s %s" % (_beginning(mode, links, uid, gid), size, when, name)
 
 
-# The files of one directory have few modes and often the same minute; asking the time zone costs more than the rest.
-@lru_cache(maxsize=256)
-def _filemode(mode: int) -> bytes:
-    return stat.filemode(mode).encode("ascii")
+# The files of one directory have few modes and owners, and often the same minute; asking the time zone costs more than
+# the rest.
+@lru_cache(maxsize=1024)
+def _beginning(mode: int, links: int, uid: int, gid: int) -> bytes:
+    return f"{stat.filemode(mode)} {links:4d} {uid:<8d} {gid:<8d}".encode("ascii")
 
 
 @lru_cache(maxsize=4096)
-def _when(minute: float, recent: bool) -> bytes:
+def _when(minute: int, recent: bool) -> bytes:
     return _when_text(minute * 60, recent).encode("ascii")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sftpgo.storage.listing import CHUNK, DirectoryReader, Entry
-from sftpgo.storage.upload import is_temporary
+from sftpgo.storage.upload import PREFIX, is_temporary
 
 
 class VisibleReader(DirectoryReader):
@@ -12,7 +12,7 @@ class VisibleReader(DirectoryReader):
     def next_chunk(self, limit: int = CHUNK) -> list[Entry]:
         """Up to C{limit} further entries; none at the end.  See L{DirectoryReader.next_chunk}."""
         while chunk := super().next_chunk(limit):
-            visible = [entry for entry in chunk if not is_temporary(entry[0])]
+            visible = [entry for entry in chunk if not (entry[0].startswith(PREFIX) and is_temporary(entry[0]))]
             if visible:
                 return visible
         return []
