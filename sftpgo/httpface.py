@@ -83,7 +83,8 @@ class HTTPFace:
         if users is not None:
             self._authentication = Authentication(users, matches, self.run_in_thread, self.reactor.seconds, self._log)
         templates = Templates(self._path(settings.templates_path))
-        await self.run_in_thread(templates.load)
+        for name in await self.run_in_thread(templates.load):
+            self._log.warn(f"{settings.templates_path}/{name} is a template of the original: the server's own is used")
         self._site = self._make_site(templates)
         self._certificate = await self._load_certificate(self.loaded)
         if self._certificate is None:

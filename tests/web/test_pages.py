@@ -101,6 +101,22 @@ class TemplateTests(PageCase):
             str(error), f"httpd.templates_path: {path}/error.html, line 2: Encountered unknown tag 'nonsense'."
         )
 
+    def test_templates_of_the_original_are_left_alone(self) -> None:
+        """They lie where its configuration says, and are in another language."""
+        path = self.directory(
+            base_html='<!DOCTYPE html>{{define "base"}}<title>SFTPGo - {{template "title" .}}</title>{{end}}',
+            users_html='{{template "base" .}}{{define "title"}}Users{{end}}{{range .Users}}{{.Username}}{{end}}',
+            message_html="{{if .Error}}{{.Error}}{{end}}",
+            login_html="{% extends 'base.html' %}{% block content %}mine{% endblock %}",
+        )
+        templates = Templates(path)
+        self.assertEqual(templates.load(), ("base.html", "message.html", "users.html"))
+        self.server = Server(templates=templates)
+        self.assertIn(b"There are no users yet.", self.ask("GET", "/web/users").body)
+
+    def test_files_that_are_no_pages_of_ours(self) -> None:
+        self.assertEqual(Templates(self.directory(other_html="{% nonsense %}")).load(), ())
+
     def test_what_is_missing_at_run_time_is_answered_plainly(self) -> None:
         templates = Templates(self.directory(error_html="{{ nobody_knows }}"))
         templates.load()
