@@ -76,7 +76,7 @@ class Pages:
             "user": session.username if session is not None else "",
         }
         body = self.templates.render(template, {**known, **values})
-        # No other site gets an answer that holds a secret: the cookies are for requests from here only.
+        # The one secret of a page is its token, which is another text each time: the length tells nothing of it.
         if takes_gzip(request.getHeader(b"accept-encoding") or b""):
             body = gzip.compress(body, _EFFORT, mtime=0)
             return Content(body, CONTENT_TYPE, {**_HEADERS, "Content-Encoding": "gzip"}, status)

@@ -18,6 +18,10 @@ from sftpgo.web.request import Request
 #: Beside it nothing is remembered of a browser that did not log in.
 COOKIE: Final = "sftpgo_form"
 
+#: Bytes of a digest, and the form of a token: a mask and the masked digest.
+_SIZE: Final = 32
+_TOKEN: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
+
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
@@ -33,12 +37,12 @@ class Tokens:
         if not bound:
             bound = secrets.token_urlsafe(32)
             cookies.send(request, COOKIE, bound)
-        return self._token(bound)
+        return self._masked(self._digest(bound))
 
     def good(self, request: Request, token: str) -> bool:
         """Whether this is the token of a page that this browser was given."""
         bound = self._bound(request)
-        return bool(bound) and hmac.compare_digest(self._token(bound).encode(), token.encode("utf-8", "replace"))
+        return bool(bound) and hmac.compare_digest(self._digest(bound), _unmasked(token))
 
     def _bound(self, request: Request) -> str:
         if request.session is not None:
@@ -46,5 +50,22 @@ class Tokens:
         value = cookies.read(request, COOKIE)
         return value if _FORM.fullmatch(value) else ""
 
-    def _token(self, bound: str) -> str:
-        return hmac.new(self._key, bound.encode("ascii"), "sha256").hexdigest()
+    def _digest(self, bound: str) -> bytes:
+        return hmac.digest(self._key, bound.encode("ascii"), "sha256")
+
+    def _masked(self, digest: bytes) -> str:
+        """Another text each time: of a page that is compressed its length tells nothing about the token."""
+        mask = secrets.token_bytes(len(digest))
+        return mask.hex() + _mixed(digest, mask).hex()
+
+
+def _unmasked(token: str) -> bytes:
+    """The digest in a token; of what is none something that fits nothing."""
+    if not _TOKEN.fullmatch(token):
+        return b""
+    sent = bytes.fromhex(token)
+    return _mixed(sent[:_SIZE], sent[_SIZE:])
+
+
+def _mixed(one: bytes, other: bytes) -> bytes:
+    return bytes(left ^ right for left, right in zip(one, other, strict=True))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -77,6 +78,13 @@ class Errors(PageCase):
         self.assertRegex(
             reply.headers["Set-Cookie"], r"^sftpgo_form=[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Strict$"
         )
+
+    def test_token_is_another_text_each_time(self) -> None:
+        """Else the length of a compressed page could tell it."""
+        cookie = {"Cookie": "sftpgo_form=" + "x" * 43}
+        pages = [self.ask("GET", "/web/user", None, cookie).body.decode() for _ in range(2)]
+        self.assertNotEqual(*pages)
+        self.assertEqual(*[re.sub("[0-9a-f]{128}", "", page) for page in pages])
 
 
 class TemplateTests(PageCase):
