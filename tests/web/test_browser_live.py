@@ -43,7 +43,7 @@ class ConnectionsTests(LiveCase):
         client = self.connect()
         self.browser.wait_for_text('SFTP. Client: "SSH-2.0-client_1.0" From: "127.0.0.1:', ROW)
         file = client.upload("growing", 1_000_000)
-        self.browser.wait_for_text("Size 1.0 MB", ROW)
+        self.browser.wait_for_text("Size 1 MB ", ROW)
         self.assertIn("UL /growing", self.rows()[0])
         file.write(bytes(500_000))
         self.browser.wait_for_text("Size 1.5 MB", ROW)

@@ -34,7 +34,7 @@
       bytes /= 1000;
       unit += 1;
     }
-    return `${unit ? bytes.toFixed(1) : bytes} ${units[unit]}`;
+    return `${unit ? bytes.toFixed(1).replace(/\.0$/, "") : bytes} ${units[unit]}`;
   };
   const look = async () => {
     let scans;

@@ -2,7 +2,7 @@
 
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
-/** Bytes: "512 B", "98.3 KB". A KB is 1000 bytes. */
+/** Bytes: "512 B", "98.3 KB", "1 MB". A KB is 1000 bytes. */
 export function size(octets) {
   let value = octets;
   let unit = 0;
@@ -10,7 +10,7 @@ export function size(octets) {
     value /= 1000;
     unit += 1;
   }
-  return unit === 0 ? `${Math.round(value)} B` : `${value.toFixed(1)} ${UNITS[unit]}`;
+  return unit === 0 ? `${Math.round(value)} B` : `${value.toFixed(1).replace(/\.0$/, "")} ${UNITS[unit]}`;
 }
 
 /** Bytes in a second. */

@@ -1,6 +1,7 @@
 // How things stood at some moments, and what follows from two of them.
 
 const LEAST = 500;
+const EVEN = 5000;
 
 /** The moments of the last `span` milliseconds, and one more at the left edge. */
 export class Samples {
@@ -30,11 +31,15 @@ export class Samples {
     return this.all.map((totals) => [totals.time, totals[name]]);
   }
 
-  /** [time, growth per unit of time] of one that only grows. */
-  rates(name, unit = 1000) {
+  /** [time, growth in a second] of one that only grows, over the last seconds: what comes in bursts is even then. */
+  rates(name) {
+    let first = 0;
     return this.all.slice(1).map((totals, index) => {
-      const before = this.all[index];
-      return [totals.time, ((totals[name] - before[name]) / (totals.time - before.time)) * unit];
+      while (first < index && this.all[first + 1].time <= totals.time - EVEN) {
+        first += 1;
+      }
+      const before = this.all[first];
+      return [totals.time, ((totals[name] - before[name]) / (totals.time - before.time)) * 1000];
     });
   }
 
