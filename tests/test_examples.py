@@ -24,7 +24,7 @@ from pathlib import Path
 import paramiko
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.harness import PATIENCE, ROOT, host_keys_into, need, run
+from tests.harness import PATIENCE, ROOT, _free_port, host_keys_into, need, run
 
 EXAMPLES = ROOT / "docs" / "examples"
 _PORT = re.compile(r"(SFTP|web)(?: listens)? on (?:[^ ]*:)?(\d+)")
@@ -276,14 +276,23 @@ class ExampleTests(ExampleTestCase):
             self.assertEqual((ran.returncode, ran.stderr), (status, error))
 
     def test_users_in_json(self) -> None:
-        """A data provider of one's own: REST adds a user to the file, and it is there after a restart."""
-        (self.directory / "users.json").write_text(
-            json.dumps({"users": [dict(_USER, username="json", home_dir=str(self.directory / "homes/json"))]})
-        )
+        """A data provider of one's own: users of the file log in, and what REST changes is in the file."""
+        path = self.directory / "users.json"
+        path.write_text(json.dumps({"users": [dict(_USER, username="json", home_dir=f"{self.directory}/homes/json")]}))
+        port = _free_port()
+        self._configure(httpd={"bind_port": port, "bind_address": "127.0.0.1"})
         example = self.example("users_in_json.py")
         with self.sftp(example, "json", "tac-secret") as client:
             client.mkdir("made")
         self.assertTrue((self.directory / "homes/json/made").is_dir())
+        added = dict(_USER, username="more", home_dir=f"{self.directory}/homes/more")
+        self.assertEqual(fetch(f"http://127.0.0.1:{port}/api/v1/user", json.dumps(added).encode())[0], 200)
+        self.assertEqual([user["username"] for user in json.loads(path.read_text())["users"]], ["json", "more"])
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(example.stop(), 0)
+        again = self.example("users_in_json.py")
+        with self.sftp(again, "more", "tac-secret") as client:
+            self.assertEqual(client.listdir("."), [])
 
     def test_files_in_memory(self) -> None:
         """A file system of one's own, with the server's permissions before it."""

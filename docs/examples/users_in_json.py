@@ -1,8 +1,9 @@
-"""A data provider of one's own: the users are a JSON file, as a dump of the REST API has them.
+"""A data provider of one's own: some hundred users in a JSON file, as a dump of the REST API has them.
 
     python users_in_json.py DIRECTORY
 
-``DIRECTORY/users.json`` is read at the start and written whenever a user changes.
+``DIRECTORY/users.json`` is read at the start and written whenever a user is added, changed or deleted.  What users have
+used and when they were last there is kept in memory alone.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import sys
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
@@ -28,6 +30,7 @@ class JSONFile(MemoryProvider):
     def __init__(self, path):
         super().__init__(load=self._read)
         self._path = path
+        self._writing = DeferredLock()
 
     async def _read(self):
         return await deferToThread(self._read_file)
@@ -40,6 +43,12 @@ class JSONFile(MemoryProvider):
         return [user_from_json(user, User(id=number), with_usage=True) for number, user in enumerate(users, 1)]
 
     async def _save(self):
+        await self._writing.run(self._save_alone)
+
+    def _save_alone(self):
+        return Deferred.fromCoroutine(self._write_all())
+
+    async def _write_all(self):
         users = [user_to_json(user, with_password=True) for user in await self.dump(limit=1_000_000)]
         await deferToThread(self._write_file, json.dumps({"users": users}, indent=2))
 
@@ -48,6 +57,11 @@ class JSONFile(MemoryProvider):
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(new, self._path)
+
+    async def stop(self):
+        """Let what is being written be written first."""
+        await self._writing.run(lambda: None)
+        await super().stop()
 
     async def add(self, user):
         """Store a new user."""
@@ -66,10 +80,15 @@ class JSONFile(MemoryProvider):
         await self._save()
 
 
-directory = sys.argv[1]
-provider = JSONFile(os.path.join(directory, "users.json"))
-server = build(load(directory, environ={}), reactor, provider=provider)
-server.started.addCallback(lambda addresses: print(f"SFTP on {addresses.sftp[1]}", flush=True))
-reactor.callWhenRunning(server.startService)
-reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
-reactor.run()
+def main(directory):
+    """Serve."""
+    provider = JSONFile(os.path.join(directory, "users.json"))
+    server = build(load(directory, environ={}), reactor, provider=provider)
+    server.started.addCallback(lambda addresses: print(f"SFTP on {addresses.sftp[1]}", flush=True))
+    reactor.callWhenRunning(server.startService)
+    reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -32,5 +32,5 @@ def configured(config_dir: str, **sections: Mapping[str, Any]) -> Loaded:
     content = Tree({section: dict(keys) for section, keys in sections.items()})
     config = build(entries(content, "the program", table, report), table, report)
     if config is None or report.problems or report.warnings:
-        raise ConfigurationError([*report.problems, *report.warnings])
+        raise ConfigurationError([*report.problems, *(text.replace(", ignored", "") for text in report.warnings)])
     return Loaded(config=config, path=None, warnings=(), config_dir=os.path.abspath(config_dir))
