@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.hooked import HookedFilesystem
 from sftpgo.avatars.hookedsession import HookedSFTPServer
+from sftpgo.avatars.sftp import UserSFTPServer
 from sftpgo.hooks import Hooks, Operation, Outcome
 from sftpgo.hooks.calls import HookCalls, Refusal
 from sftpgo.log import Log
@@ -136,6 +137,27 @@ class HookedVerbTests(HookedTestCase):
         self.answer = lambda: True
         error = self.assertRaises(SFTPError, self.server.makeDirectory, b"/closed/x", {})
         self.assertEqual(error.code, codec.PERMISSION_DENIED)
+
+
+class CompleteTests(SynchronousTestCase):
+    """Nothing new goes past the hooks unnoticed."""
+
+    def test_requests(self) -> None:
+        """Each is asked about, but for those of paths as text and of open files."""
+        text = {"realPath", "expandPath", "gotVersion", "extendedRequest", "copyData", "end", "avatar"}
+        requests = {name for name in vars(UserSFTPServer) if not name.startswith("_")} - text
+        self.assertGreater(len(requests), 12)
+        self.assertEqual(requests - set(vars(HookedSFTPServer)), set())
+
+    def test_verbs(self) -> None:
+        fields = {field.name for field in attrs.fields(UserFilesystem)}
+        verbs = (
+            {name for name in vars(UserFilesystem) if not name.startswith("_")}
+            - fields
+            - {"close", "copy", "file_class"}
+        )
+        self.assertGreater(len(verbs), 12)
+        self.assertEqual(verbs - set(vars(HookedFilesystem)), set())
 
 
 class SwappedTests(HookedTestCase):
