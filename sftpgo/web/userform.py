@@ -22,7 +22,7 @@ _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.0+)?
 _NAMES: Final = frozenset(map(str, Permission))
 
 #: Read without their spaces at both ends.
-_NUMBERS: Final = ("quota_files", "max_sessions", "uid", "gid", "status")
+_NUMBERS: Final = ("quota_files", "max_sessions", "uid", "gid")
 
 
 @attrs.frozen
@@ -45,6 +45,7 @@ def read(form: Form, base: User) -> Reading:
     typed = Typed.of_form(form)
     reader = _Reader(form)
     changes: dict[str, Any] = {name: reader.number(name) for name in _NUMBERS}
+    changes["status"] = reader.status()
     changes["quota_size"] = reader.size("quota_size", 1)
     for name in ("upload_bandwidth", "download_bandwidth"):
         # Never less than was asked for: below 1 KB/s there would be no limit at all.
@@ -74,6 +75,13 @@ class _Reader:
     def number(self, name: str) -> int:
         """A whole number."""
         return self._parsed(name, _integer)
+
+    def status(self) -> int:
+        """Whether the user may log in; nothing is no answer to that."""
+        if not self._form.text("status").strip():
+            self.faults["status"] = "choose a status"
+            return 0
+        return self.number("status")
 
     def size(self, name: str, bare: int) -> int:
         """Bytes; without a unit it is so many of them."""

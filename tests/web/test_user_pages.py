@@ -175,7 +175,7 @@ class Faults(VisitorCase):
                 self.refused(**{name: text})
 
     def test_status(self) -> None:
-        for text in ("2", "-1", "x", HOSTILE):
+        for text in ("2", "-1", "x", HOSTILE, ""):
             self.refused(status=text)
 
     def test_expiration(self) -> None:
