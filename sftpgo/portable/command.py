@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import globalLogBeginner, globalLogPublisher
 
-from sftpgo.errors import SFTPGoError
+from sftpgo.errors import SFTPGoError, StartupError
 from sftpgo.log import LogSettings
 from sftpgo.mdns import Advertisement, MDNSError
 from sftpgo.passwords import Passwords
@@ -34,6 +34,8 @@ def run(words: Sequence[str]) -> int:
     """Share a directory until somebody ends it; returns the exit status."""
     said = partial(print, file=sys.stderr)
     try:
+        if not hasattr(sys.stdout, "isatty"):  # None, where it was closed before the start
+            raise StartupError("standard output is closed: nobody could be told how to get in")
         share = parse(words)
         keys = hostkeys.find_or_make(os.environ, share.user.home_dir, lambda text: said(f"sftpgo: {text}"))
     except SFTPGoError as error:

@@ -196,6 +196,15 @@ class RefusalTests(SynchronousTestCase):
         self.assertIn("-d: there is no directory", self.refused("-d", "/nowhere"))
         self.assertIn("unrecognized arguments: --nonsense", self.refused("--nonsense"))
 
+    def test_nobody_to_tell(self) -> None:
+        """Standard output is closed: the password could not be told."""
+        words = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "sftpgo", "portable", *LOOPBACK]
+        done = subprocess.run(
+            words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "sftpgo: standard output is closed: nobody could be told how to get in\n")
+
     def test_log_file(self) -> None:
         log = Path(self.mktemp()).absolute()
         log.mkdir()
