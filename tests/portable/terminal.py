@@ -9,6 +9,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -121,6 +122,17 @@ class Portable:
             os.write(self._ours, b"\x03")
         else:
             self._process.send_signal(signal.SIGINT)
+
+    def wait_until_refused(self) -> None:
+        """Nobody new gets in, soon after that was said."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)):
+                    return
+            if time.monotonic() > end:
+                raise AssertionError("it still listens")
+            time.sleep(0.05)
 
     def close_terminal(self) -> int:
         """Close the window it runs in; its exit status."""

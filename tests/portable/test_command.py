@@ -53,8 +53,7 @@ class TerminalTests(PortableTestCase):
             self.assertIn("127.0.0.1", drawn)
             portable.press_ctrl_c()
             portable.wait_for(r"Stopping: nobody new gets in, 1 transfer may end")
-            with socket.socket() as probe:
-                self.assertNotEqual(probe.connect_ex(("127.0.0.1", portable.port)), 0)
+            portable.wait_until_refused()
             rest = file.read()
         self.assertEqual(first + rest, (portable.share / name).read_bytes())
         self.assertEqual(portable.end(), 0)
