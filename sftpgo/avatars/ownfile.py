@@ -100,7 +100,7 @@ class OwnFile:
                 self.transfer.last_activity = self._session.now()
             elif not _is_end(result) and self._error is None:
                 self._error = result.value
-            if not self._pending and self._idle is not None:
+            if not self._pending and self._idle is not None and not self._idle.called:
                 self._idle.callback(None)
             return result
 
@@ -134,8 +134,13 @@ class OwnFile:
     # The end.
 
     def close(self) -> Any:
-        """CLOSE, once nothing is under way."""
-        return self._end(None)
+        """CLOSE, once nothing is under way; the first error of the transfer is the answer."""
+        return self._end(None).addCallback(self._answer)
+
+    def _answer(self, result: Any) -> Any:
+        if self._error is not None:
+            raise self._error
+        return result
 
     def abort(self) -> Any:
         """The client went away without a CLOSE: C{abort} of the file where it has one, else C{close}."""

@@ -267,14 +267,15 @@ class TransferTests(OwnTestCase):
         self.assertEqual([(o.operation.path, o.size, o.error) for o in self.outcomes], [("/there", 12, "")])
 
     def test_failed_upload(self) -> None:
-        """A write that failed is an upload that failed, even when the close goes well."""
+        """A write that failed is an upload that failed, and the CLOSE says so although the file's own goes well."""
         for answer in (OSError(28, "No space left"), fail(OSError(28, "No space left")), _later(OSError(28, "No"))):
             self.counted.clear()
             self.outcomes.clear()
             self.own.file.answers["write"] = answer
             file = self.opened(self.files(), b"/new", _WRITE)
             self.failureResultOf(file.writeChunk(0, b"1234"), OSError)
-            self.successResultOf(file.close())
+            self.failureResultOf(file.close(), OSError)
+            self.assertEqual(self.own.file.calls.pop(), "close")
             self.assertEqual(self.counted, [("upload", 0, False)])
             self.assertEqual(self.notified, [])
             self.assertFalse(self.outcomes[0].ok)
