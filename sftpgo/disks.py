@@ -86,6 +86,10 @@ class Disks:
                 self._waiting.remove(waiting)
         return self._report
 
+    def start(self) -> None:
+        """Look again, after L{stop}."""
+        self._stopped = False
+
     def stop(self) -> None:
         """Look no more; what runs ends with its page."""
         self._stopped = True

@@ -125,3 +125,10 @@ class DisksTests(SynchronousTestCase):
         waiting.callback(())
         self.assertEqual(self.users.pages, 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_it_starts_again(self) -> None:
+        self.make(["/"])
+        self.disks.stop()
+        self.assertEqual(self.successResultOf(self.ask()), DiskReport())
+        self.disks.start()
+        self.assertTrue(self.successResultOf(self.ask()).complete)

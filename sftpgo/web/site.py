@@ -120,7 +120,7 @@ def build_site(
     site = APISite(gate, log=log, clock=clock, request_ids=request_ids, answered=metrics.http_request)
     site.routes = routes
     site.proxies = proxies or Proxies()
-    site.starting = activity.start
+    site.starting = (activity.start, disks.start)
     site.stopping = (events.stop, activity.stop, disks.stop)
     return site
 
@@ -156,7 +156,7 @@ class APISite(Site):
         self._answered = answered
         self.routes: tuple[Route, ...] = ()
         self.proxies = Proxies()
-        self.starting: Callable[[], None] = lambda: None
+        self.starting: tuple[Callable[[], None], ...] = ()
         self.stopping: tuple[Callable[[], None], ...] = ()
 
     def startFactory(self) -> None:
@@ -164,7 +164,8 @@ class APISite(Site):
 
         Twisted would open an access log of its own here, and wake up every second for its time stamps.
         """
-        self.starting()
+        for start in self.starting:
+            start()
 
     def stopFactory(self) -> None:
         """End what would never end by itself; called when nobody new is listened to."""

@@ -224,9 +224,11 @@ class LookTests(LiveCase):
     def test_accessible_and_narrow_enough_in_both_themes(self) -> None:
         client = self.connect()
         client.upload("a-file-with-a-rather-long-name-" * 4, 1000)
-        for path in ("/web/connections", "/web/status"):
+        (session,) = self.server.rest("GET", "/connection")
+        for path in ("/web/connections", "/web/status", f"/web/connections/{session['connection_id']}"):
             self.go(path)
-            self.browser.wait_for_text("Live", "#live")
+            if self.browser.all("#live"):
+                self.browser.wait_for_text("Live", "#live")
             for scheme in ("light", "dark"):
                 self.browser.scheme(scheme)
                 for size in (WIDE, NARROW):

@@ -6,6 +6,7 @@ from typing import Any
 
 from selenium.webdriver.common.keys import Keys
 
+from tests.harness import Server
 from tests.web.browser import NARROW, WIDE
 from tests.web.pages import GUARDED, GUARDED_FILES, PageTestCase
 from tests.web.talk import KEY
@@ -240,6 +241,35 @@ class Mistakes(UsersCase):
         print(f"\nhostile users: shown {places} times, run 0 times")
 
 
+class ProviderDown(PageTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        server = Server()
+        self.addCleanup(server.clean_up)
+        # The page goes before its server.
+        self.addCleanup(self.browser.driver.get, "about:blank")
+        server.start()
+        self.origin = f"http://127.0.0.1:{server.http_port}"
+        user = server.add_user("safe")
+        self.form = f"/web/user/{user['id']}"
+        self.database = server.directory / "sftpgo.db"
+
+    def test_the_pages_say_so_and_the_form_keeps_what_was_typed(self) -> None:
+        browser = self.browser
+        self.go(self.form)
+        browser.fill("#max_sessions", "3")
+        self.database.write_bytes(b"no database" * 1000)
+        self.expected.append("500")
+        browser.click(".formbuttons .btn-primary")
+        browser.wait_for_text("file is not a database")
+        self.assertEqual(browser.find("#max_sessions").get_attribute("value"), "3")
+        self.go("/web/users")
+        browser.wait_for_text("The data provider is down", "h1")
+        self.assert_accessible()
+        self.go("/web/status")
+        browser.wait_for_text("Down file is not a database", ".health")
+
+
 class Lists(UsersCase):
     def test_search_sort_and_pages(self) -> None:
         for number in range(30):
@@ -313,6 +343,9 @@ class Sessions(PageTestCase):
         browser = self.browser
         self.go("/web/status")
         self.assertEqual(self.path, "/web/login?next=/web/status")
+        self.assert_accessible()
+        browser.scheme("dark")
+        browser.size(*NARROW)
         self.assert_accessible()
         self.log_in("wrong")
         browser.wait_for_text("Name or password is wrong.")
