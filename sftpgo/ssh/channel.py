@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from sftpgo.ssh.fields import string, uint32
 from sftpgo.ssh.packets import PROTOCOL_ERROR, PacketError
+from sftpgo.ssh.quiet import QuietLogger
 from sftpgo.ssh.settings import LARGEST_DATA, SMALL_WINDOW, WINDOW
 from sftpgo.ssh.stream import ByteStream, StreamHandler
 
@@ -33,6 +34,7 @@ class Channel(SSHChannel):
     window to the client.
     """
 
+    _log = QuietLogger()
     conn: Any
     stream: ByteStream | None = None
     _last_words: tuple[bytes, bytes] | None = None

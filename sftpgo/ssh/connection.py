@@ -9,10 +9,12 @@ from twisted.conch.error import ConchError
 from twisted.conch.ssh import connection
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 
 from sftpgo.ssh.channel import Channel
 from sftpgo.ssh.fields import Fields, MalformedMessage, string, uint32
 from sftpgo.ssh.packets import PROTOCOL_ERROR, PacketError
+from sftpgo.ssh.quiet import QuietLogger
 from sftpgo.ssh.settings import SMALLEST_PACKET, WINDOW
 from sftpgo.ssh.stream import ByteStream
 from sftpgo.ssh.timers import cancel
@@ -27,6 +29,8 @@ LEAST_WINDOW = 320 * 1024
 class Connection(connection.SSHConnection):
     """All channels of one logged-in client.  They are L{Channel}s, made by C{avatar.lookupChannel}."""
 
+    _log = QuietLogger()
+    _told = Logger()
     transport: Any
 
     def __init__(self) -> None:
@@ -82,7 +86,7 @@ class Connection(connection.SSHConnection):
         self._silent = 0 if heard != self._heard else self._silent + 1
         self._heard = heard
         if self._silent > self.transport.settings.keepalive_count:
-            self._log.info("the client does not answer")
+            self._told.info("the client does not answer")
             self.transport.abort()
             return
         if self._silent:

@@ -36,6 +36,9 @@ class Owner(Protocol):
     def host_key(self, algorithm: bytes) -> HostKey:
         """The key for one of them."""
 
+    def update_sending(self) -> None:
+        """A key exchange has begun: services may send no more until L{keyed}."""
+
     def keyed(self, first: bool) -> None:
         """New keys are in use for what we send: messages of services may be sent again."""
 
@@ -92,6 +95,7 @@ class Handshake:
         """Send our offer, as the first or as the answer to the client's."""
         ours = self._ours = Offer.of_server(self._settings.algorithms, self._owner.host_signatures())
         self.state = Kex.REQUESTED
+        self._owner.update_sending()
         cancel(self._next)
         self._deadline = self._clock.callLater(
             self._settings.kex_timeout,

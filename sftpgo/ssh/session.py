@@ -7,12 +7,12 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConsumer, IHalfCloseableProtocol, IPushProducer, ITransport
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sftpgo.ssh.channel import Channel
 from sftpgo.ssh.fields import Fields
+from sftpgo.ssh.quiet import QuietLogger
 from sftpgo.ssh.stream import ByteStream, StreamHandler
 
 MakeHandler = Callable[[ByteStream], StreamHandler]
@@ -28,7 +28,7 @@ class SessionChannel(Channel):
     """
 
     name = b"session"
-    _log = Logger()
+    _log = QuietLogger()
     avatar: Any
 
     def __init__(self, **named: Any) -> None:

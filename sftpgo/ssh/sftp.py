@@ -58,6 +58,8 @@ _STATUS_SIZE = 21
 _pack_head = Struct(">LBL").pack_into
 _ATTRIBUTES_HEADER = 9
 _SMALL_REPLY = 4096
+#: What a request takes from the stream's allowance besides the bytes it reads or writes: it takes the time of as many.
+_COST = 4096
 
 #: Serves the request at the front, of a type, an id and a length.  True when it is served, False when there is no room
 #: for the reply, None when it takes the long way.
@@ -107,19 +109,18 @@ class SFTPSession:
             length = self._complete_packet()
             if not length:
                 break
+            if self._stream.allowance <= 0:
+                return True
             _length, kind, request_id = _unpack_head(incoming.data, incoming.head)
             at_once = self._at_once.get(kind)
             served = at_once(kind, request_id, length) if at_once is not None else None
             if served is None:
                 if not self._may_start(kind, length):
                     return False
-                if self._glances is not None:
-                    self._glances.forget()
-                served = self._outgoing.reserve(_LARGEST_OTHER_REPLY)
-                if served:
-                    self._serve_any(kind, request_id, length)
+                served = self._serve_any(kind, request_id, length)
             if not served:
                 return True
+            self._stream.allowance -= _COST
         if self._over:
             self._stream.consume(len(incoming))
         elif self._stream.ended and not self._alone and not self._side_by_side:
@@ -281,12 +282,17 @@ class SFTPSession:
 
     # Everything else.
 
-    def _serve_any(self, kind: int, request_id: int, length: int) -> None:
+    def _serve_any(self, kind: int, request_id: int, length: int) -> bool:
+        """Any request; False when there is no room for its reply."""
+        if self._glances is not None:
+            self._glances.forget()
         incoming = self._incoming
+        if not self._outgoing.reserve(_LARGEST_OTHER_REPLY):
+            return False
         if kind == codec.INIT:
             self._stream.consume(4 + length)
             self._outgoing.append(codec.version(_VERSION, self._requests.extensions()))
-            return
+            return True
         cost = self._cost(kind, length) if kind in (codec.READ, codec.WRITE) else 0
         body = bytes(incoming.view[incoming.head + 9 : incoming.head + 4 + length])
         self._stream.consume(4 + length)
@@ -296,7 +302,7 @@ class SFTPSession:
             answer = refusal(Failure(), request_id)
         if not isinstance(answer, Deferred):
             self._outgoing.append(answer)
-            return
+            return True
         if cost:
             self._side_by_side += 1
             self._octets += cost
@@ -305,6 +311,7 @@ class SFTPSession:
         answer.addErrback(refusal, request_id)
         answer.addCallback(self._answered, cost)
         answer.addErrback(self._broken)
+        return True
 
     def _answered(self, packet: bytes, cost: int) -> None:
         if cost:

@@ -41,7 +41,7 @@ GATHER: Final = 128 * 1024
 DUE: Final = 192 * 1024
 """Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
 
-LARGEST_REQUEST: Final = 256 * 1024
+LARGEST_REQUEST: Final = 272 * 1024
 """What a turn allows for at least, in bytes: one request of any size can be served in it."""
 
 ALONE: Final = 1024 * 1024

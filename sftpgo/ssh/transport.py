@@ -219,7 +219,6 @@ class ServerTransport(conch.SSHServerTransport):
         if not self._ended:
             link.flush()
             self.handshake.renew_if_due()
-            self._update_sending()
 
     def _read(self) -> None:
         """Serve each packet that is complete."""
@@ -296,7 +295,7 @@ class ServerTransport(conch.SSHServerTransport):
         elif messageNum in states.KEX_MESSAGES:
             self._count_exchange(messageNum)
             handshake.message(messageNum, payload)
-            self._update_sending()
+            self.update_sending()
         elif messageNum != states.MSG_USERAUTH_REQUEST or self.phase is Phase.LOGIN:
             self.service.packetReceived(messageNum, payload)
 
@@ -398,9 +397,9 @@ class ServerTransport(conch.SSHServerTransport):
     def sendKexInit(self) -> None:
         """Ask for new keys now, unless that is under way."""
         self.handshake.renew()
-        self._update_sending()
 
-    def _update_sending(self) -> None:
+    def update_sending(self) -> None:
+        """Have services send or wait, as the handshake's state says."""
         self.sending = not self._ended and self.handshake.state in _SERVICES_SEND
 
     def versions(self) -> tuple[bytes, bytes]:
@@ -435,7 +434,7 @@ class ServerTransport(conch.SSHServerTransport):
         kept, self._kept, self._kept_octets = self._kept, [], 0
         for kind, payload in kept:
             self._send(kind, payload)
-        self._update_sending()
+        self.update_sending()
         self.turn(self._serve)
 
     def exchanged(self, first: bool) -> None:

@@ -218,6 +218,16 @@ class RekeyTests(SynchronousTestCase):
         client.rekey()
         self.assertFalse(client.closed)
 
+    def test_services_wait_from_the_first_moment(self) -> None:
+        """Our KEXINIT went out by itself: whatever is served next must not be sent before the new keys (7.1)."""
+        client = Client()
+        client.log_in()
+        self.assertTrue(client.server.sending)
+        client.clock.advance(3601)
+        self.assertFalse(client.server.sending)
+        client.rekey()
+        self.assertTrue(client.server.sending)
+
     def test_after_many_bytes_either_way(self) -> None:
         client = Client(rekey_octets=100_000)
         client.log_in()

@@ -15,6 +15,7 @@ from sftpgo.avatars.sftp import UserSFTPServer
 from sftpgo.ssh import codec
 from sftpgo.ssh.buffers import Buffers, ByteQueue
 from sftpgo.ssh.sftp import BYTES_IN_FLIGHT, MAX_PACKET, REQUESTS_IN_FLIGHT, SFTPSession
+from sftpgo.ssh.stream import LARGEST_REQUEST
 from tests.doubles import make_filesystem
 
 
@@ -264,6 +265,18 @@ class ProtocolTests(SynchronousTestCase):
         self.stream.stuck = False
         self.stream.run()
         self.assertEqual([reply[1] for reply in self.stream.take()], list(range(wanted)))
+
+    def test_turns(self) -> None:
+        """A thousand small requests at once are more than a turn's worth; the largest one is not."""
+        self.assertGreaterEqual(LARGEST_REQUEST, MAX_PACKET)
+        self.stream.stuck = True
+        self.stream.allowance = 10 * 4096
+        self.ask(b"".join(request(codec.REMOVE, number, b"x") for number in range(1000)))
+        self.assertEqual(len(self.files.removed), 10)
+        self.stream.allowance = 1 << 40
+        self.stream.stuck = False
+        self.stream.run()
+        self.assertEqual([reply[1] for reply in self.stream.take()], list(range(1000)))
 
     def test_end_of_input(self) -> None:
         """After EOF what was asked is answered, then the channel closes."""
