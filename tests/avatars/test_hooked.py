@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
@@ -225,6 +226,7 @@ class HookedTransferTests(HookedTestCase):
 
     def test_nobody_there_any_more(self) -> None:
         """The channel has ended while the hook took its time: what was opened is closed again."""
+        gc.collect()  # what other tests have left goes now
         descriptors = len(os.listdir("/proc/self/fd"))
         for request in (
             lambda: self.server.openFile(b"/file", codec.OPEN_READ, {}),
@@ -238,7 +240,7 @@ class HookedTransferTests(HookedTestCase):
             self.server.end()
             answers.callback(None)
             self.failureResultOf(waiting, SFTPError)
-        self.assertEqual(len(os.listdir("/proc/self/fd")), descriptors)
+        self.assertLessEqual(len(os.listdir("/proc/self/fd")), descriptors)
 
     def test_fsetstat_is_asked_about(self) -> None:
         file = self.server.openFile(b"/new", _UPLOAD, {})
