@@ -42,7 +42,10 @@ DUE: Final = 192 * 1024
 """Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
 
 LARGEST_REQUEST: Final = 272 * 1024
-"""What a turn allows for at least, in bytes: one request of any size can be served in it."""
+"""What a turn allows for at least, in bytes: one request of any size can be served in it.
+
+A request that needs more would never have its turn, so no handler may take one: L{sftpgo.ssh.sftp.MAX_PACKET}.
+"""
 
 ALONE: Final = 1024 * 1024
 """What it allows for while nobody else waits: larger pieces cost less."""

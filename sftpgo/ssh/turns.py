@@ -38,11 +38,14 @@ class Turns:
 
     def _serve(self, clock: IReactorTime) -> None:
         left = self._budget
-        # Those who queue up again meanwhile have their turn in the next iteration.
-        for _ in range(len(self._waiting)):
-            if left <= 0:
-                break
-            left -= self._waiting.popleft()()
-        self._called = bool(self._waiting)
-        if self._called:
-            clock.callLater(0, self._serve, clock)
+        try:
+            # Those who queue up again meanwhile have their turn in the next iteration.
+            for _ in range(len(self._waiting)):
+                if left <= 0:
+                    break
+                left -= self._waiting.popleft()()
+        finally:
+            # Whoever fails does so alone: the others go on.
+            self._called = bool(self._waiting)
+            if self._called:
+                clock.callLater(0, self._serve, clock)

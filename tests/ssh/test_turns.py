@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from sftpgo.avatars.sftp import UserSFTPServer
+from sftpgo.ssh import codec
+from sftpgo.ssh.sftp import MAX_PACKET, SFTPSession
 from sftpgo.ssh.turns import Turns
+from tests.doubles import make_filesystem
 
-from .channels import ChannelCase, uint32
+from .channels import ChannelCase, Session, uint32
 
 
 class Iterations(Clock):
@@ -47,6 +53,19 @@ class TurnsTests(SynchronousTestCase):
             clock.advance(0)
         self.assertEqual(done[:9], list("abc" * 3))
 
+    def test_one_that_fails_does_not_stop_the_others(self) -> None:
+        clock, turns, done = Iterations(), Turns(100), []
+        turns.request(clock, lambda: 1 // 0)
+        turns.request(clock, lambda: done.append("b") or 60)
+        with self.assertRaises(ZeroDivisionError):
+            clock.step()
+        self.assertTrue(turns.busy)
+        clock.step()
+        self.assertEqual(done, ["b"])
+        turns.request(clock, lambda: done.append("c") or 60)
+        clock.step()
+        self.assertEqual((done, turns.busy), (["b", "c"], False))
+
 
 class GreedyStreamTests(ChannelCase):
     def test_a_queued_stream_waits_for_its_turn(self) -> None:
@@ -80,3 +99,29 @@ class GreedyStreamTests(ChannelCase):
         self.client.clock.advance(0)
         self.assertEqual((channel.handler.served, channel.handler.gone), (served, 1))
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
+
+
+class LargestWriteTests(ChannelCase):
+    def test_beside_a_queue(self) -> None:
+        """The largest request that is taken at all has its turn, however many others wait for theirs."""
+        files = UserSFTPServer(make_filesystem(self))
+        self.patch(Session, "make", lambda _, stream: SFTPSession(stream, files))
+        channel, clock = self.stream(), self.client.clock
+        turns, rounds = self.client.server.settings.turns, []
+
+        def wait() -> int:
+            rounds.append(1)
+            if len(rounds) < 100:
+                turns.request(clock, wait)
+            return 0
+
+        opened = codec.string(b"/f") + uint32(codec.OPEN_WRITE | codec.OPEN_CREAT) + uint32(0)
+        self.data(channel, codec.reply(codec.OPEN, 1, opened))
+        handle = self.sent()[9:]
+        turns.request(clock, wait)
+        content = bytes(MAX_PACKET - 5 - len(handle) - 12)
+        write = codec.reply(codec.WRITE, 2, handle + struct.pack(">QL", 0, len(content)) + content)
+        for start in range(0, len(write), 32768):
+            self.data(channel, write[start : start + 32768])
+        self.assertEqual(self.sent(), codec.status(2, codec.OK, b""))
+        self.assertEqual(len(rounds), 100)
