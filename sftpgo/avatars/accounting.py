@@ -179,13 +179,10 @@ class Ledgers:
         self._quiet_later(entry)
 
     async def _write(self, entry: Entry) -> None:
+        await entry.lock.acquire()
         try:
             while any(entry.ledger.changes()):
-                await entry.lock.acquire()
-                try:
-                    await self._write_once(entry)
-                finally:
-                    entry.lock.release()
+                await self._write_once(entry)
                 entry.delay = 0.0
                 if self._pause and not self._stopped:
                     entry.retry = self._scheduler.callLater(self._pause, self._again, entry)
@@ -194,6 +191,7 @@ class Ledgers:
             self._later(entry, error)
         finally:
             entry.flushing = False
+            entry.lock.release()  # whoever waits for it finds all of it told, and nothing under way
         self._quiet_later(entry)
 
     async def _write_once(self, entry: Entry) -> None:

@@ -215,6 +215,31 @@ class StopTests(_Case):
         result_of(ground.ledgers.stop())
         self.assertEqual(self.unsettled(), {"u"})
 
+    def test_tells_what_came_while_it_was_telling(self) -> None:
+        """The data provider is closed next: it has to know all by then."""
+        ground = self.begin()
+        files = ground.login()
+        slow: list[Deferred[None]] = []
+        real = ground.provider.update_quota
+
+        async def update_quota(*args) -> None:
+            slow.append(Deferred())
+            await slow[-1]
+            await real(*args)
+
+        ground.provider.update_quota = update_quota
+        for number in range(3):
+            self.put(files, b"/%d" % number)
+        files.close()
+        stopped: list[None] = []
+        Deferred.fromCoroutine(ground.ledgers.stop()).addCallback(stopped.append)
+        slow[0].callback(None)
+        self.assertEqual(([], 2), (stopped, len(slow)))
+        slow[1].callback(None)
+        self.assertEqual([None], stopped)
+        self.assertEqual(ground.used(), ground.on_disk())
+        self.assertEqual(self.unsettled(), set())
+
 
 class UnsettledTests(_Case):
     def test_written_before_the_first_byte_and_taken_back_when_quiet(self) -> None:
