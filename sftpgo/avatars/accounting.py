@@ -117,7 +117,8 @@ class Ledgers:
         limits = Limits()
         if self._track != TRACK_NEVER:
             limits = Limits(user.quota_files, user.quota_size)
-        if user.has_quota_restrictions():
+        # Of a guest nobody else counts what the connections that are here have used.
+        if user.has_quota_restrictions() and (user.id or entry.sessions == 1):
             try:
                 await self._load(entry, user)
             except BaseException:
