@@ -17,7 +17,7 @@ from sftpgo.avatars.grants import Grant, grants
 from sftpgo.avatars.launch import Launch, run
 from sftpgo.avatars.reasons import reason
 from sftpgo.avatars.rsync import Refused
-from sftpgo.avatars.streams import CommandStream, Exit
+from sftpgo.avatars.streams import CommandStream, Exit, settle
 from sftpgo.avatars.targets import Target, find, find_repository
 from sftpgo.domain import paths
 from sftpgo.domain.permissions import Permission
@@ -103,7 +103,7 @@ class SystemCommands:
             found = await expand(files, operand)
             targets = [find(files, path, follow=slash) for path in found]
         else:
-            targets = [self._receiving(session, request, slash)]
+            targets = [await self._receiving(session, request, slash)]
         directory = os.path.commonpath([target.directory for target in targets])
         writing = not request.sender or request.removes
         granted = self._grants(session, paths.from_wire(directory), writing)
@@ -121,7 +121,7 @@ class SystemCommands:
             isolation="need" if request.follows_links else "try",
         )
 
-    def _receiving(self, session: CommandSession, request: rsync.RsyncRequest, slash: bool) -> Target:
+    async def _receiving(self, session: CommandSession, request: rsync.RsyncRequest, slash: bool) -> Target:
         """Where an upload goes.
 
         A directory that is to be made is made at once where its parent cannot be given to the command: nothing in it
@@ -135,7 +135,7 @@ class SystemCommands:
                 self._grants(session, target.directory, True)
             except PermissionDenied:
                 self._grants(session, target.path, True)
-                files.make_directory(target.path)
+                await settle(files.make_directory(target.path))
                 return Target(target.path, target.path)
         return target
 
