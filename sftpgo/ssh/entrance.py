@@ -64,13 +64,16 @@ class Entrance(Factory):
         self.server = server
         self.mode = mode
         self.proxies = proxies or Proxies()
+        self._awaited: set[_Awaited] = set()
 
     def startFactory(self) -> None:
         """Start the server behind us."""
         self.server.doStart()
 
     def stopFactory(self) -> None:
-        """Stop it."""
+        """Stop it; it does not know of those who wait yet, and may be gone when their header comes."""
+        for awaited in list(self._awaited):
+            awaited.turn_away("the server stops")
         self.server.doStop()
 
     def replace(self, server: Any, mode: int, proxies: Proxies) -> None:
@@ -87,7 +90,7 @@ class Entrance(Factory):
         if self.mode == OFF:
             return self.server.buildProtocol(peer)
         if self.proxies.believes(getattr(peer, "host", "")):
-            return _Awaited(self.server, peer, required=self.mode == REQUIRED)
+            return _Awaited(self.server, peer, self._awaited, required=self.mode == REQUIRED)
         if self.mode == ALLOWED:
             return self.server.buildProtocol(peer)
         self.server.auth_events.disconnected(_Stranger(peer), False, "not from a proxy of sftpd.proxy_allowed")
@@ -108,14 +111,16 @@ class _Awaited(Protocol):
     """A proxy's connection whose header has not come yet; then the SSH server takes its place.
 
     @param peer: the proxy.
+    @param others: who waits, with us among them while we do.
     @param required: without a header there is no connection; else the proxy may be a client itself.
     """
 
     transport: Any
 
-    def __init__(self, server: Any, peer: Any, *, required: bool) -> None:
+    def __init__(self, server: Any, peer: Any, others: set[_Awaited], *, required: bool) -> None:
         self._server = server
         self._peer = peer
+        self._others = others
         self._required = required
         self._received = bytearray()
         self._ticket: Ticket | None = None
@@ -128,9 +133,10 @@ class _Awaited(Protocol):
         server = self._server
         where = f"a client of the proxy {self._peer.host}"
         self._ticket = server.admission.enter(where, self.transport.abortConnection, alike=False)
+        self._others.add(self)
         self._began = server.clock.seconds()
         limit = min(HEADER_TIMEOUT, server.settings.login_timeout)
-        self._deadline = server.clock.callLater(limit, self._refuse, "the PROXY header did not come in time")
+        self._deadline = server.clock.callLater(limit, self.turn_away, "the PROXY header did not come in time")
 
     def dataReceived(self, data: bytes) -> None:
         """Look for the header; what follows it is the client's."""
@@ -141,11 +147,11 @@ class _Awaited(Protocol):
             header = parse(self._received)
         except NoHeader as error:
             if self._required:
-                self._refuse(str(error))
+                self.turn_away(str(error))
             else:
                 self._hand_over(None, 0)
         except MalformedHeader as error:
-            self._refuse(str(error))
+            self.turn_away(str(error))
         else:
             if header is not None:
                 self._hand_over(header.client, header.size)
@@ -170,7 +176,8 @@ class _Awaited(Protocol):
         if rest and protocol.connected:
             protocol.dataReceived(rest)
 
-    def _refuse(self, reason: str) -> None:
+    def turn_away(self, reason: str) -> None:
+        """End it without an answer."""
         self._tell(reason)
         self._leave()
         self._received.clear()
@@ -183,6 +190,7 @@ class _Awaited(Protocol):
 
     def _leave(self) -> None:
         cancel(self._deadline)
+        self._others.discard(self)
         if self._ticket is not None:
             self._ticket.leave()
 

@@ -217,6 +217,18 @@ class EntranceTests(SynchronousTestCase):
         entrance.doStop()
         self.assertEqual(other.numPorts, 0)
 
+    def test_nobody_comes_in_after_the_end(self) -> None:
+        """Who waits for a header when the port is closed is no connection yet that anybody else would end."""
+        entrance = Entrance(self.server, REQUIRED, Proxies(["10.0.0.1"]))
+        entrance.doStart()
+        wire = Wire(peerAddress=PROXY)
+        wire.protocol = entrance.buildProtocol(PROXY)
+        wire.protocol.makeConnection(wire)
+        wire.protocol.dataReceived(HEADER[:9])
+        entrance.doStop()
+        wire.protocol.dataReceived(HEADER[9:])
+        self.assert_refused(wire, "the server stops")
+
 
 class SocketTests(TestCase):
     """Over a real socket."""
