@@ -25,7 +25,8 @@ are masked.  Exit status: 0 the server would take it, 1 it would not: every prob
 
 DEFAULT: Final = "default"
 _MASK: Final = "********"
-_USERINFO: Final = re.compile(r"(?<=//)[^/@\s]*@")
+_URL_SECRETS: Final = re.compile(r"(?<=://)[^/?#]*(?=@)|(?<=\?)[^#]+")
+"""What stands before the last @ of the authority (RFC 3986 section 3.2), and the query: tokens are given there."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -75,11 +76,11 @@ def effective(loaded: Loaded) -> Iterator[tuple[Key, Any, str]]:
 
 
 def shown(key: Key, value: Any) -> Any:
-    """A value as anybody may see it: no secret, no password in a URL."""
+    """A value as anybody may see it: no secret, no password and no token in a URL."""
     if key.rule.secret:
         return _MASK if value else value
     value = plain(value)
-    return _USERINFO.sub(_MASK + "@", value) if isinstance(value, str) else value
+    return _URL_SECRETS.sub(_MASK, value) if isinstance(value, str) and "://" in value else value
 
 
 def _document(loaded: Loaded) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class CheckConfigTests(SynchronousTestCase):
             "data_provider": {
                 "driver": "postgresql",
                 "password": "hidden-1",
-                "actions": {"http_notification_url": "http://me:hidden-2@127.0.0.1/x"},
+                "actions": {"http_notification_url": "http://me:hid@hidden-2@127.0.0.1/x?t=hidden-3"},
             },
         }
         done = self.check(config, "--json", SFTPGO_SFTPD__IDLE_TIMEOUT="7", SFTPGO_DATA_PROVIDER__NAME="hidden-not")
@@ -56,7 +56,7 @@ class CheckConfigTests(SynchronousTestCase):
         self.assertEqual(keys["data_provider.password"], {"value": "********", "source": str(self.path)})
         self.assertEqual(keys["data_provider.connection_string"], {"value": "", "source": "default"})
         url = keys["data_provider.actions.http_notification_url"]["value"]
-        self.assertEqual(url, "http://********@127.0.0.1/x")
+        self.assertEqual(url, "http://********@127.0.0.1/x?********")
         self.assertEqual((found["file"], found["config_dir"]), (str(self.path), str(self.directory)))
         self.assertIn("did you mean sftpd.bindings?", found["warnings"][0])
 
