@@ -127,7 +127,8 @@ class SystemCommands:
         A directory that is to be made is made at once where its parent cannot be given to the command: nothing in it
         can have permissions of its own yet.
         """
-        files, operand = session.files, request.operand
+        files: Any = session.files  # a hook may take its time
+        operand = request.operand
         path = operand.text[1:] if operand.tilde else operand.text
         target = find(files, path, follow=True, missing=True)
         if target.path != target.directory and slash and not request.dry_run:
