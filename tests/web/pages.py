@@ -21,12 +21,12 @@ class PageTestCase(SynchronousTestCase):
 
     No test passes whose pages complained to the console or asked another server for something.
 
-    @ivar config: of the server; those of equal configuration share one.
+    @ivar config: of the server; those of equal configuration share one, and what is on it.
     @ivar files: what else is in its configuration directory.
     @ivar expected: what the console may say, as regular expressions: a refusal that the test wants.
     """
 
-    config: Mapping[str, Mapping[str, Any]] = {}
+    config: Mapping[str, Mapping[str, Any]] = {"sftpd": {"banner": "pages"}}
     files: Mapping[str, str] = {}
 
     server: Server

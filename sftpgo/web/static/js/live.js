@@ -3,8 +3,8 @@
 const KINDS = [
   "connections", "connected", "disconnected", "transfer_started", "transfer_progress", "transfer_ended", "totals",
 ];
-const AGAIN = 5000;
-const PATIENCE = 3000;
+const AGAIN = 3000;
+const PATIENCE = 2000;
 
 /**
  * Calls handlers[kind](data) for each event, and handlers.state(name) when it changes: "live", "lost" (it is being tried
