@@ -29,6 +29,9 @@ _SILENCE = 15
 #: Looks after which a stream ends that a session has let in: the browser asks anew, and the session may have ended.
 SESSION_LOOKS = 120
 
+#: Tells the browser to be back in half a second.
+_SOON = b"retry: 500\n\n"
+
 
 @implementer(IPushProducer)
 @attrs.define(eq=False)
@@ -141,6 +144,8 @@ class Events:
             self._last = self._registry.snapshot()
             self._looking.start(INTERVAL, now=False)
         self._streams.append(stream)
+        if stream.looks is not None:
+            stream.request.write(_SOON)
         stream.tell(self._last, (), self._totals())
         try:
             await stream.ended

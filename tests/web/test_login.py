@@ -88,6 +88,7 @@ class LiveData(LoginCase):
         cookies = "; ".join(f"{name}={value}" for name, value in self.visitor.cookies.items())
         wire.send(head("GET", "/api/v1/events?totals=1", {"Cookie": cookies, **self.SCRIPT}))
         self.assertIn(b" 200 ", wire.value())
+        self.assertIn(b"retry: 500\n\n", wire.value())
         self.clock.pump([1] * SESSION_LOOKS)
         self.assertTrue(wire.value().endswith(b"0\r\n\r\n"))
         self.assertEqual(wire.value().count(b"event: totals"), SESSION_LOOKS)

@@ -81,6 +81,7 @@ function add(connection, element) {
 
 function transfer(kind, { connection, transfer }) {
   const row = known.get(connection.connection_id) ?? add({ ...connection, active_transfers: [] });
+  row.connection = connection; // what runs on it may be another command now
   row.transfer(kind, transfer, now);
   plan();
 }
