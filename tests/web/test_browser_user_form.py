@@ -76,12 +76,13 @@ class ScriptTests(PageTestCase):
         self.browser.wait_for_text("As it stands here: refused. The entry of /in decides: upload.", "#explain")
 
     def test_a_scan_is_shown_to_its_end(self) -> None:
-        self.server.add_user("alice")
-        home = self.server.home("alice")
+        # A home that no other test of this server has.
+        self.server.add_user("scanned")
+        home = self.server.home("scanned")
         home.mkdir(parents=True, exist_ok=True)
         (home / "file").write_bytes(bytes(1234))
         self.go("/web/users")
         self.browser.click("summary")
         self.browser.click(".items button")
         self.browser.wait_for_text("1.2 KB", "tbody .quota")
-        self.assertEqual(self.stored("alice")["used_quota_size"], 1234)
+        self.assertEqual(self.stored("scanned")["used_quota_size"], 1234)
