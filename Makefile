@@ -12,6 +12,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNNABLE := $(VENV)/.runnable
 STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 
@@ -23,14 +24,19 @@ TEST_PROGRAMS := openssh-client openssh-server openssh-tests putty-tools git rsy
 
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml
+# What the server needs, and nothing else: a first start should not wait for the tools of the tests.
+$(RUNNABLE): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/install-packages python3-venv
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(STAMP): $(RUNNABLE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-run: $(STAMP)
+run: $(RUNNABLE)
 	@mkdir -p var
 	@test -e var/sftpgo.json || cp etc/sftpgo.json var/sftpgo.json
 	@exec $(BIN)/sftpgo serve --config-dir var --log-file-path var/sftpgo.log

@@ -35,6 +35,7 @@ def welcome_text(
     if newcomer and http:
         lines += ["", "Add a first account:", "  " + _add(http[0], config_dir), "and use it, with that password:"]
         lines.append(f"  sftp -P {sftp[0][1]} alice@{bracketed(_reachable(sftp[0][0]))}")
+        lines += ["or manage accounts in a browser:", f"  {_site(http[0])}/"]
     lines += ["", "Ctrl-C stops the server.", ""]
     return "\n".join(lines)
 
@@ -47,8 +48,11 @@ def _add(http: tuple[str, int], config_dir: str) -> str:
         "home_dir": os.path.join(os.path.abspath(config_dir), "homes", "alice"),
         "permissions": {"/": ["*"]},
     }
-    url = f"http://{written((_reachable(http[0]), http[1]))}/api/v1/user"
-    return f"curl -d {shlex.quote(json.dumps(account))} {url}"
+    return f"curl -d {shlex.quote(json.dumps(account))} {_site(http)}/api/v1/user"
+
+
+def _site(http: tuple[str, int]) -> str:
+    return f"http://{written((_reachable(http[0]), http[1]))}"
 
 
 def _reachable(host: str) -> str:
