@@ -254,14 +254,17 @@ class SFTPGoService(MultiService):
         os.umask(config.sftpd.umask_value)
         await started(self.provider, self._wait, clock=self._reactor, said=self._log.warn)
         self.health.start()
-        for problem in await self.run_in_thread(self.user_hooks.check):
-            self._log.warn(problem)
+        await self._tell_problems()
         self.transfers = Transfers(
             self.loaded, self._seen, self.registry, self._reactor, self._clock, self.run_in_thread, self.metrics
         )
         addresses = await self._doors.open(self.loaded, self.transfers)
         self.transfers.start()
         return addresses
+
+    async def _tell_problems(self) -> None:
+        for problem in await self.run_in_thread(self.user_hooks.check):
+            self._log.warn(f"data_provider.actions: {problem}")
 
     def _status(self) -> str:
         connections, transfers = self.registry.active(), self.registry.transfers()
@@ -321,6 +324,7 @@ class SFTPGoService(MultiService):
         for name in change.waiting:
             self._log.warn(f"{name} has changed, which needs a restart; the value before it stays in use")
         self._log.info(f"the configuration has been loaded again, changed: {', '.join(change.changed) or 'nothing'}")
+        await self._tell_problems()
 
     def _announce(self, addresses: Addresses) -> None:
         if self._welcome is None:

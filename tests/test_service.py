@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
+from twisted.logger import eventAsText, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from sftpgo.config.inline import configured
@@ -26,6 +27,7 @@ class ServiceTests(TestCase):
         directory = tempfile.TemporaryDirectory(prefix="sftpgo-test-")
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
+        self.actions: dict[str, Any] = {}
         host_keys_into(self.directory)
         # The server sets it for the whole process, which is the tests' here.
         self.addCleanup(os.umask, os.umask(0o022))
@@ -34,7 +36,7 @@ class ServiceTests(TestCase):
         return configured(
             str(self.directory),
             sftpd={"bind_port": 0, "bind_address": ["127.0.0.1", "127.0.0.2"], "grace_time": 3600, **sftpd},
-            data_provider={"driver": "memory"},
+            data_provider={"driver": "memory", "actions": self.actions},
             httpd={"bind_port": 0},
         )
 
@@ -88,3 +90,19 @@ class ServiceTests(TestCase):
         await stopped
         with self.assertRaises(ConnectionRefusedError):
             await self.banner(addresses.sftp)
+
+    async def test_hooks_that_cannot_be_used(self) -> None:
+        """A reload says so, as the start does."""
+        texts: list[str] = []
+        observer = lambda event: texts.append(eventAsText(event))  # noqa: E731 -- the same object to remove it
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        server = build(self.configured(), reactor)
+        server.startService()
+        self.addCleanup(self.stop, server)
+        await server.started
+        self.actions = {"execute_on": ["add"], "command": "/nowhere/hook"}
+        await server.reload(self.configured())
+        self.assertIn("/nowhere/hook", "".join(texts))
+        server.hurry()
+        await server.stopService()
