@@ -55,7 +55,7 @@ class FileHooks:
         L{sftpgo.errors.PermissionDenied} unless the user may set them all.
     @ivar change: sets them, but for the size; gets the descriptor as well.
     @ivar space: the file system as the user sees it, of a descriptor.
-    @ivar cached: devices found to keep all in memory (tmpfs), which need not be asked whether a read would wait.
+    @ivar in_memory: by device, where the kernel does not say whether a read would wait, whether none ever does (tmpfs).
     @ivar ended: called once with the error that spoilt the transfer, or None, when all is done.
     """
 
@@ -66,7 +66,7 @@ class FileHooks:
     space: Callable[[int], StatVFS]
     ended: Callable[[Any, BaseException | None], None]
     bandwidth: Bandwidth = UNLIMITED
-    cached: set[int] = attrs.field(factory=set)
+    in_memory: dict[int, bool] = attrs.field(factory=dict)
 
 
 class Handle:

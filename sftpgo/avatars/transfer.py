@@ -24,6 +24,7 @@ from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, IExtendedSFTPFile, StatVFS
 from sftpgo.ssh.listing import attributes_of
 from sftpgo.storage.copying import copy_range
+from sftpgo.storage.memory import is_in_memory
 
 __all__ = ["Denied", "FileHooks", "OpenFile", "OverQuota", "RunInThread"]
 
@@ -63,7 +64,7 @@ class OpenFile(Handle):
         self._stake = upload.stake if upload and upload.account.limited else None
         self._changed = upload is not None and upload.changed
         self._device = device
-        self._nowait = 0 if device in hooks.cached else _RWF_NOWAIT
+        self._nowait = 0 if hooks.in_memory.get(device) else _RWF_NOWAIT
 
     # Reading.
 
@@ -104,9 +105,9 @@ class OpenFile(Handle):
             if error.errno == errno.EAGAIN:
                 return None
             if error.errno == errno.EOPNOTSUPP and self._nowait:
-                self._nowait = 0  # tmpfs and the like: always in memory, never asked again
-                if self._device >= 0:
-                    self._hooks.cached.add(self._device)
+                if not self._is_in_memory():
+                    return None  # nobody can say whether it would wait
+                self._nowait = 0  # never asked again
                 return self._read_now(buffer, offset)
             self._failed(error)
             raise
@@ -115,6 +116,14 @@ class OpenFile(Handle):
         self.transfer.size += got
         self.transfer.last_activity = int(self._clock() * 1000)
         return got
+
+    def _is_in_memory(self) -> bool:
+        if self._device < 0:
+            self._device = os.fstat(self._descriptor).st_dev
+        known = self._hooks.in_memory
+        if self._device not in known:
+            known[self._device] = is_in_memory(self._device)
+        return known[self._device]
 
     def _read_in_thread(self, offset: int, length: int) -> Deferred[bytes]:
         def done(data: bytes) -> bytes:
