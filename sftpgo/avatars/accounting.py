@@ -322,7 +322,7 @@ class Ledgers:
                     call.cancel()
             entry.retry = entry.quiet = None
             if entry.tracked and not entry.flushing:
-                await self._write(entry)
+                await Deferred.fromCoroutine(self._write(entry)).addErrback(self._broken, entry)
             await entry.lock.run(lambda: None)
             if entry.settled:
                 self._write_down(entry.username, False)

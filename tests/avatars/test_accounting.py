@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -239,6 +241,29 @@ class StopTests(_Case):
         self.assertEqual([None], stopped)
         self.assertEqual(ground.used(), ground.on_disk())
         self.assertEqual(self.unsettled(), set())
+
+    def test_a_defect_of_the_provider_is_one_users_alone(self) -> None:
+        ground = self.begin(pause=0.5)
+        real = ground.provider.update_quota
+        other = attrs.evolve(ground.user, id=0, username="other")
+        account = result_of(ground.ledgers.enter(result_of(ground.provider.add(other))))
+        files = ground.login()
+
+        async def update_quota(username: str, *args: Any) -> None:
+            if username == "u":
+                raise RuntimeError("a defect")
+            await real(username, *args)
+
+        for number in range(2):  # the second is not told before the end
+            self.put(files, b"/%d" % number)
+            account.ledger.count(1, 7)
+            account.flush()
+        files.close()
+        ground.provider.update_quota = update_quota
+        result_of(ground.ledgers.stop())
+        self.assertEqual(result_of(ground.provider.used_quota("other")), (2, 14))
+        self.assertEqual(self.unsettled(), {"u"})
+        self.assertTrue(any("could not be stored" in event.get("text", "") for event in ground.events))
 
 
 class UnsettledTests(_Case):
