@@ -9,7 +9,11 @@ from attrs import define, field
 
 Buffer: TypeAlias = bytearray | mmap
 
+Held: TypeAlias = tuple[Buffer, memoryview]
+"""A buffer, and a view of it that is made once."""
+
 _EMPTY = bytearray()
+_NOTHING = memoryview(_EMPTY)
 
 
 class BufferPool:
@@ -21,20 +25,23 @@ class BufferPool:
     def __init__(self, size: int, keep: int) -> None:
         self.size = size
         self._keep = keep
-        self._free: list[Buffer] = []
+        self._free: list[Held] = []
 
-    def take(self) -> Buffer:
+    def take(self) -> Held:
         """A buffer with anything in it.
 
         A new one is mapped: of that only the pages cost memory that something is put into, and when it is let go
         they are the system's again.
         """
-        return self._free.pop() if self._free else mmap(-1, self.size)
+        if self._free:
+            return self._free.pop()
+        buffer = mmap(-1, self.size)
+        return buffer, memoryview(buffer)
 
-    def give(self, buffer: Buffer) -> None:
-        """Take a buffer back; one that has grown, and one more than is kept, is let go."""
-        if len(self._free) < self._keep and len(buffer) == self.size:
-            self._free.append(buffer)
+    def give(self, held: Held) -> None:
+        """Take a buffer back; one more than is kept is let go."""
+        if len(self._free) < self._keep:
+            self._free.append(held)
 
 
 class ByteQueue:
@@ -45,26 +52,24 @@ class ByteQueue:
 
     @ivar margin: bytes kept free before the first one that waits, for headers to be built in place.
     @ivar trailer: bytes kept free after the last one, for padding.
+    @ivar limit: where the bytes that L{reserve} has made writable may go to at most; negative without a buffer.
     """
 
-    __slots__ = ("_pool", "data", "head", "margin", "tail", "trailer", "view")
+    __slots__ = ("_larger", "_pool", "data", "head", "limit", "margin", "tail", "trailer", "view")
 
     def __init__(self, pool: BufferPool, margin: int = 0, trailer: int = 0) -> None:
         self._pool = pool
+        self._larger = False
         self.margin = margin
         self.trailer = trailer
         self.data: Buffer = _EMPTY
-        self.view = memoryview(_EMPTY)
+        self.view = _NOTHING
+        self.limit = -1
         self.head = margin
         self.tail = margin
 
     def __len__(self) -> int:
         return self.tail - self.head
-
-    @property
-    def limit(self) -> int:
-        """Where the bytes that L{reserve} has made writable may go to at most."""
-        return len(self.data) - self.trailer
 
     @property
     def capacity(self) -> int:
@@ -76,13 +81,16 @@ class ByteQueue:
 
         @return: C{False} when the buffer is too small for that.
         """
-        if not self.data:
-            self._hold(self._pool.take())
-        limit = len(self.data) - self.trailer
-        if self.tail + size <= limit:
+        end = self.tail + size
+        if end <= self.limit:
             return True
+        if self.limit < 0:
+            self.data, self.view = self._pool.take()
+            self.limit = self._pool.size - self.trailer
+            if end <= self.limit:
+                return True
         waiting = self.tail - self.head
-        if self.margin + waiting + size > limit:
+        if self.margin + waiting + size > self.limit:
             return False
         self.view[self.margin : self.margin + waiting] = self.view[self.head : self.tail]
         self.head = self.margin
@@ -103,19 +111,23 @@ class ByteQueue:
         waiting = self.tail - self.head
         larger = bytearray(2 * (self.margin + waiting + size + self.trailer))
         larger[self.margin : self.margin + waiting] = self.view[self.head : self.tail]
-        self._drop()
-        self._hold(larger)
-        self.head = self.margin
+        self.clear()
+        self._larger = True
+        self.data, self.view, self.limit = larger, memoryview(larger), len(larger) - self.trailer
         self.tail = self.margin + waiting
 
     def settle(self) -> None:
         """Let the buffer go if nothing waits in it."""
-        if self.head == self.tail and self.data:
+        if self.head == self.tail:
             self.clear()
 
     def clear(self) -> None:
         """Forget what waits, and let the buffer go."""
-        self._drop()
+        if self.limit >= 0:
+            if not self._larger:
+                self._pool.give((self.data, self.view))
+            self._larger = False
+            self.data, self.view, self.limit = _EMPTY, _NOTHING, -1
         self.head = self.tail = self.margin
 
     def swap_pool(self, pool: BufferPool) -> None:
@@ -125,16 +137,6 @@ class ByteQueue:
         self._pool = pool
         if waiting:
             self.append(waiting)
-
-    def _hold(self, buffer: Buffer) -> None:
-        self.data = buffer
-        self.view = memoryview(buffer)
-
-    def _drop(self) -> None:
-        if self.data:
-            self._pool.give(self.data)
-        self.data = _EMPTY
-        self.view = memoryview(_EMPTY)
 
 
 @define

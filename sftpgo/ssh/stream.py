@@ -229,18 +229,19 @@ class ByteStream:
         return self._gone
 
     def _run(self, handler: StreamHandler) -> None:
+        outgoing = self.outgoing
         more = True
         while more and not self._gone:
-            consumed, waiting, left = self._consumed, len(self.outgoing), self.allowance
+            consumed, waiting, left = self._consumed, outgoing.tail - outgoing.head, self.allowance
             more = handler.serve()
-            replies = len(self.outgoing)
+            replies = outgoing.tail - outgoing.head
             # Whatever the handler counts itself.
             self.allowance = min(self.allowance, left - (self._consumed - consumed) - (replies - waiting))
             free = self._pump(more)
             if more and free and self.allowance < LARGEST_REQUEST:
                 self.queue_up()
                 break
-            stuck = self._consumed == consumed and waiting == replies == len(self.outgoing)
+            stuck = self._consumed == consumed and waiting == replies == outgoing.tail - outgoing.head
             if not free or stuck:
                 break
         if self._gone:
@@ -270,7 +271,7 @@ class ByteStream:
             return False
         if link.compressor is not None:
             return self._pump_copies()
-        rest = len(outgoing) % self._largest if more else 0
+        rest = (outgoing.tail - outgoing.head) % self._largest if more else 0
         wanted = outgoing.tail - rest
         until: int = min(wanted, outgoing.head + channel.remoteWindowLeft)
         free = until == wanted
@@ -282,7 +283,7 @@ class ByteStream:
             self._seal(until, link)
         if outgoing.head == outgoing.tail:
             outgoing.head = outgoing.tail = HEADER
-        if free and len(link.outbox) >= GATHER:
+        if free and link.outbox.tail - link.outbox.head >= GATHER:
             free = link.flush()
         elif not link.batching:
             link.send_soon()
