@@ -298,7 +298,7 @@ class ByteStream:
         seal, tag, sequence = writer.cipher.seal, writer.cipher.tag, writer.sequence
         padding_of_largest = writer.padding(HEADER - 1 + largest)
         # Encrypted, one piece of it does for all packets of a batch.
-        random = writer.random(255)
+        random = writer.random(writer.cipher.block + MINIMAL_PADDING)
         data, view = outgoing.data, outgoing.view
         sealed, to, limit = outbox.view, outbox.tail, outbox.limit
         first = head = outgoing.head
