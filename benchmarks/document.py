@@ -38,8 +38,8 @@ How it is measured
   that has prepared them; {logins} logins, four at a time.
 - Memory is the proportional set size of all processes of the server, before and after {connections} connections
   were made that have asked for one stat each.
-- Latency is that of {probes} stats, one every 5 ms, while eight other clients download.  With two processors that is
-  a busy machine, whichever the server.
+- Latency is that of {probes} stats, one every 5 ms, while eight other clients download.  The client that asks runs
+  before everybody else (``SCHED_FIFO``), as on a machine of its own; the server and the eight share the processors.
 
 The machine
 -----------
