@@ -103,7 +103,7 @@ class ConnectionsPage:
         connections = self._registry.snapshot()
         matching = [connection for connection in connections if _matches(connection, word.lower())]
         now = self._now()
-        return self._pages.render(
+        return await self._pages.render(
             request,
             "connections.html",
             connections=[ShownConnection.of(connection, now) for connection in matching[:MOST]],
@@ -118,7 +118,7 @@ class ConnectionsPage:
         found = self._find(connection_id)
         if found is None:
             return self._gone(request)
-        return self._pages.render(request, "disconnect.html", connection=ShownConnection.of(found, self._now()))
+        return await self._pages.render(request, "disconnect.html", connection=ShownConnection.of(found, self._now()))
 
     async def end(self, request: Request, connection_id: str) -> Content:
         """Tell it to end, and back to the table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from sftpgo.web import body, cookies
 from sftpgo.web.authenticate import Authentication
@@ -30,6 +30,9 @@ _LEFT_OUT: Final = frozenset({"password", "form_token"})
 
 #: Bytes of what was typed that go through the log-in page.
 MAX_DRAFT: Final = 256 * 1024
+
+#: Bytes of the forms that are a button and no more.
+_MAX_SMALL: Final = 16 * 1024
 
 #: Whoever could not see these could not log in.
 _OPEN: Final = (b"/web/login", b"/static")
@@ -58,7 +61,7 @@ class Entrance:
         if request.path in _OPEN or request.path.startswith(b"/static/"):
             return
         if is_page(request.path) and request.getHeader(b"authorization") is None:
-            raise Instead(self._log_in_first(request))
+            raise Instead(await self._log_in_first(request))
         if _asks_behind_a_page(request) and cookies.read(request, COOKIE):
             # A challenge for name and password would open the browser's own window over the page.
             request.setHeader(b"WWW-Authenticate", b'Cookie realm="sftpgo"')
@@ -75,7 +78,7 @@ class Entrance:
             return None
         return session
 
-    def _log_in_first(self, request: Request) -> Content:
+    async def _log_in_first(self, request: Request) -> Content:
         if request.method != b"POST":
             after = request.uri.decode("ascii", "replace")
             headers = {"Location": f"{LOGIN}?next={quote(after, safe='/')}"}
@@ -84,12 +87,12 @@ class Entrance:
         after, draft = request.path.decode("ascii", "replace"), ""
         if _KEPT.fullmatch(after):
             # Nothing of it is kept here, where anybody could send it: the page carries it along.
-            draft = draft_of(sent)
+            draft = await self._pages.run_in_thread(draft_of, sent)
         else:
             # There is no page at that address: back to the one that had the button.
             after = _field(sent, "back")
         values = {"next": own_path(after), "draft": draft, "ended": True, "error": "", "name": ""}
-        return self._pages.render(request, "login.html", status=403, **values)
+        return await self._pages.render(request, "login.html", status=403, **values)
 
 
 def _asks_behind_a_page(request: Request) -> bool:
@@ -100,12 +103,17 @@ def _asks_behind_a_page(request: Request) -> bool:
 
 def own_path(address: str) -> str:
     """Where to go afterwards: a page of ours, whatever was asked for."""
-    if not _OWN_PATH.fullmatch(address) or ".." in address or address.startswith(LOGIN):
+    path = address.partition("?")[0]
+    # A browser takes %2e for a dot, and then goes up (WHATWG URL, section 4.4): not every GET is harmless.
+    dots = any(part in (".", "..") for part in unquote(path).split("/"))
+    if not _OWN_PATH.fullmatch(address) or dots or path.startswith(LOGIN):
         return HOME
     return address
 
 
 def _field(sent: bytes, wanted: str) -> str:
+    if len(sent) > _MAX_SMALL:
+        return ""
     try:
         return dict(parse_qsl(sent.decode("utf-8", "replace"), max_num_fields=100)).get(wanted, "")
     except ValueError:
@@ -114,6 +122,8 @@ def _field(sent: bytes, wanted: str) -> str:
 
 def draft_of(sent: bytes) -> str:
     """What was typed into a form, urlencoded, without passwords; empty when it is too much."""
+    if len(sent) > MAX_DRAFT:
+        return ""
     try:
         fields = parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
     except ValueError:

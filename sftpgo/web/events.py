@@ -14,6 +14,7 @@ from zope.interface import implementer
 from sftpgo.domain.connection import ConnectionInfo, ConnectionRegistry
 from sftpgo.domain.events import Event, changes
 from sftpgo.web.activity import Activity
+from sftpgo.web.gate import check_origin
 from sftpgo.web.parameters import Query
 from sftpgo.web.request import Request
 from sftpgo.web.respond import Content, Refused, Streamed, to_json
@@ -117,6 +118,8 @@ class Events:
 
     async def get(self, request: Request) -> Content | Streamed:
         """The list of connections, then every change of it, until the client goes; C{totals=1} adds the totals."""
+        # A page of another site could not read it, but keep it open, and there are only so many.
+        check_origin(request)
         totals = Query(request).integer("totals", 0) != 0
         if request.method == b"HEAD":
             return Content(b"", _CONTENT_TYPE)

@@ -21,17 +21,17 @@ class Form:
     values: dict[str, tuple[str, ...]] = attrs.field(repr=False)
 
     @classmethod
-    def parse(cls, sent: bytes) -> Form:
-        """Read a body.
+    def parse(cls, sent: bytes, most: int = _MAX_FIELDS) -> Form:
+        """Read a body of at most so many fields.
 
         @raise Refused: with 400 for what is not UTF-8, and for fields without end.
         """
         try:
-            pairs = parse_qsl(sent.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+            pairs = parse_qsl(sent.decode("utf-8"), keep_blank_values=True, max_num_fields=most, errors="strict")
         except UnicodeDecodeError as error:
             raise Refused(400, "the form is not valid UTF-8") from error
         except ValueError as error:
-            raise Refused(400, f"the form has more than {_MAX_FIELDS} fields") from error
+            raise Refused(400, f"the form has more than {most} fields") from error
         return cls.of(pairs)
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sftpgo.web import cookies, entrance, form
+from sftpgo.web import body, cookies, entrance, form
 from sftpgo.web.authenticate import Authentication
 from sftpgo.web.entrance import own_path
 from sftpgo.web.form import Form
@@ -16,6 +16,9 @@ from sftpgo.web.routes import Route
 from sftpgo.web.sessions import Draft, Sessions
 
 _STALE: Final = "This page was open for too long, or the server was started again. Please log in now."
+
+#: Fields of the log-in page and some more; whoever sends them need not have logged in.
+_MAX_FIELDS: Final = 20
 
 
 class Login:
@@ -42,22 +45,23 @@ class Login:
         after = own_path(Query(request).text("next"))
         if self._authentication is None or request.session is not None:
             return moved(after)
-        return self._show(request, after)
+        return await self._show(request, after)
 
     async def log_in(self, request: Request) -> Content:
         """Check name and password; then what was wanted before, with a new session."""
-        given = form.sent_with(request)
+        # A draft in it may be long, and anybody may send this.
+        given: Form = await self._pages.run_in_thread(Form.parse, body.read(request), _MAX_FIELDS)
         after, name = own_path(given.text("next")), given.text("username")
         if self._authentication is None:
             return moved(after)
         if not self._pages.tokens.good(request, given.text("form_token")):
-            return self._show(request, after, given, _STALE)
+            return await self._show(request, after, given, _STALE)
         try:
             stored = await self._authentication.admits(request, name, given.text("password").encode("utf-8"))
         except Refused as refused:
-            return self._show(request, after, given, str(refused), status=refused.status)
+            return await self._show(request, after, given, str(refused), status=refused.status)
         if stored is None:
-            return self._show(request, after, given, "Name or password is wrong.")
+            return await self._show(request, after, given, "Name or password is wrong.")
         if request.session is not None:
             self._sessions.close(request.session.id)
         draft = given.text("draft").encode("utf-8")[: entrance.MAX_DRAFT]
@@ -75,11 +79,11 @@ class Login:
         cookies.send(request, entrance.COOKIE, "")
         return moved(entrance.LOGIN)
 
-    def _show(
+    async def _show(
         self, request: Request, after: str, given: Form | None = None, error: str = "", status: int = 200
     ) -> Content:
         given = given or Form({})
-        return self._pages.render(
+        return await self._pages.render(
             request,
             "login.html",
             status=status,

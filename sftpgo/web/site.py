@@ -89,7 +89,7 @@ def build_site(
     events = Events(registry, activity, clock)
     disks = Disks(provider, run_in_thread, clock, log)
     status = Status(provider, activity, disks, version, clock)
-    pages = Pages(templates, version)
+    pages = Pages(templates, version, run_in_thread)
     sessions = Sessions(clock.seconds)
     routes = (
         *Users(accounts, changes).routes(),

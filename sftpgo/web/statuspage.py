@@ -75,7 +75,7 @@ class StatusPage:
     async def get(self, request: Request) -> Content:
         """Everything as it is now; scripts make it move."""
         status = await self._status.now()
-        return self._pages.render(
+        return await self._pages.render(
             request,
             "status.html",
             server=status,

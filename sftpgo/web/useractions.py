@@ -49,7 +49,7 @@ class UserActions:
     async def ask(self, request: Request, user_id: str) -> Content:
         """The page on which the name has to be typed."""
         user = await self._accounts.by_id(parameters.user_id(user_id))
-        return self._question(request, user, own_path(Query(request).text("back")))
+        return await self._question(request, user, own_path(Query(request).text("back")))
 
     async def delete(self, request: Request, user_id: str) -> Content:
         """Delete who was named."""
@@ -57,13 +57,13 @@ class UserActions:
         user = await self._accounts.by_id(wanted)
         back, name = own_path(given.text("back")), given.text("confirm")
         if not self._pages.tokens.good(request, given.text("form_token")):
-            return self._question(request, user, back, name, _STALE)
+            return await self._question(request, user, back, name, _STALE)
         if not _same(name, user.username):
-            return self._question(request, user, back, name, f"Type “{user.username}” to delete this user.")
+            return await self._question(request, user, back, name, f"Type “{user.username}” to delete this user.")
         try:
             await self._accounts.delete(wanted)
         except (ProviderError, MethodDisabled) as error:
-            return self._question(request, user, back, name, str(error))
+            return await self._question(request, user, back, name, str(error))
         notices.leave(request, "deleted", user.username)
         return moved(back)
 
@@ -100,10 +100,11 @@ class UserActions:
             raise Refused(403, _STALE)
         return given
 
-    def _question(self, request: Request, user: User, back: str, name: str = "", error: str = "") -> Content:
-        return self._pages.render(request, "delete.html", victim=user, back=back, confirm=name, error=error)
+    async def _question(self, request: Request, user: User, back: str, name: str = "", error: str = "") -> Content:
+        return await self._pages.render(request, "delete.html", victim=user, back=back, confirm=name, error=error)
 
 
 def _same(typed: str, username: str) -> bool:
     """Whether this is the name; spaces at its ends, and how lines end in it, a field does not keep."""
-    return " ".join(typed.split()) == " ".join(username.split())
+    words = typed.split()
+    return typed == username or (bool(words) and words == username.split())

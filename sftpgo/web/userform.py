@@ -153,7 +153,11 @@ def _moment(text: str) -> int:
         moment = datetime.strptime(f"{found[1]} {found[2] or '00:00'}{found[3] or ':00'}", "%Y-%m-%d %H:%M:%S")
     except ValueError:
         raise ValueError(f'there is no such time: "{text}"') from None
-    return round(moment.replace(tzinfo=UTC).timestamp()) * 1000
+    milliseconds = round(moment.replace(tzinfo=UTC).timestamp()) * 1000
+    if milliseconds <= 0:
+        # Such an account would never expire; a browser makes the year 26 of what is typed in haste.
+        raise ValueError(f'expected a time after 1970, found "{text}"')
+    return milliseconds
 
 
 def _line(line: str) -> tuple[str, tuple[str, ...]]:

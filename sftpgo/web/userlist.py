@@ -43,7 +43,7 @@ class UserList:
         if listing.page > last:
             listing = Listing(listing.text, listing.state, listing.sort, listing.descending, last, listing.limit)
             result = await self._accounts.search(listing.search(now))
-        return self._pages.render(
+        return await self._pages.render(
             request,
             "users.html",
             listing=listing,

@@ -15,7 +15,7 @@ from sftpgo.interfaces import IAccounts
 from sftpgo.web import form, notices, parameters
 from sftpgo.web.entrance import own_path
 from sftpgo.web.form import Form
-from sftpgo.web.keyview import view_of
+from sftpgo.web.keyview import KeyView, view_of
 from sftpgo.web.listing import PATH as LIST
 from sftpgo.web.login import moved
 from sftpgo.web.pages import Pages
@@ -90,14 +90,14 @@ class UserPages:
         """The empty form, or with C{clone} one that is filled like a user's, but for what is theirs alone."""
         given = _draft(request)
         if given is not None:
-            return self._form(request, Typed.of_form(given), _View(error=_ENDED, back=_back(given)))
+            return await self._form(request, Typed.of_form(given), _View(error=_ENDED, back=_back(given)))
         query = Query(request)
         if not query.text("clone"):
-            return self._form(request, Typed(), _View())
+            return await self._form(request, Typed(), _View())
         model = await self._accounts.by_id(parameters.integer(query.text("clone"), "clone"))
         typed = attrs.evolve(Typed.of_user(model), username="", public_keys="", home_dir="", version="")
         notice = f"Filled in like “{model.username}”, but for name, password, keys and home."
-        return self._form(request, typed, _View(notice=notice))
+        return await self._form(request, typed, _View(notice=notice))
 
     async def add(self, request: Request) -> Content:
         """Store what was sent as a new user."""
@@ -105,11 +105,11 @@ class UserPages:
         typed, reading = Typed.of_form(given), read(given, User())
         view = await self._checked(request, given, reading, _View(back=_back(given)))
         if view is not None:
-            return self._form(request, typed, view)
+            return await self._form(request, typed, view)
         try:
             added = await self._accounts.add(reading.user)
         except (ValidationError, ProviderError, MethodDisabled) as error:
-            return self._form(request, typed, _refused(_View(back=_back(given)), error, typed))
+            return await self._form(request, typed, _refused(_View(back=_back(given)), error, typed))
         notices.leave(request, "added", added.username)
         return moved(_back(given))
 
@@ -118,37 +118,43 @@ class UserPages:
         stored = await self._accounts.by_id(parameters.user_id(user_id))
         given = _draft(request)
         if given is not None:
-            return self._form(request, Typed.of_form(given), _View(stored, _ENDED, back=_back(given)))
-        return self._form(request, Typed.of_user(stored), _View(stored, back=own_path(Query(request).text("back"))))
+            return await self._form(request, Typed.of_form(given), _View(stored, _ENDED, back=_back(given)))
+        view = _View(stored, back=own_path(Query(request).text("back")))
+        return await self._form(request, Typed.of_user(stored), view)
 
     async def update(self, request: Request, user_id: str) -> Content:
         """Store what was sent in place of what is stored, unless somebody else has changed that."""
         wanted, given = parameters.user_id(user_id), form.sent_with(request)
-        typed = Typed.of_form(given)
         async with self._changes:
-            try:
-                stored = await self._accounts.by_id(wanted)
-            except ProviderError as error:
-                # Without the record nothing can be checked, and yet nothing is lost.
-                unknown = User(id=wanted, username=typed.username)
-                return self._form(request, typed, _View(unknown, f"{_DOWN}: {error}", back=_back(given)))
-            except NotFound:
-                return self._form(
-                    request, attrs.evolve(typed, version=""), _View(error=_GONE, status=404, back=_back(given))
-                )
-            reading = read(given, stored)
-            view = await self._checked(request, given, reading, _View(stored, back=_back(given)))
-            if view is None and typed.version and typed.version != version_of(stored):
-                view = _View(stored, _CHANGED, differences=_differences(typed, stored), back=_back(given))
-                typed = attrs.evolve(typed, version=version_of(stored))
-            if view is not None:
-                return self._form(request, typed, view)
-            try:
-                await self._accounts.update(reading.user)
-            except (ValidationError, ProviderError, MethodDisabled, NotFound) as error:
-                return self._form(request, typed, _refused(_View(stored, back=_back(given)), error, typed))
-        notices.leave(request, "updated", stored.username)
-        return moved(_back(given))
+            stored = await self._update(request, wanted, given)
+        if isinstance(stored, User):
+            notices.leave(request, "updated", stored.username)
+            return moved(_back(given))
+        return await self._form(request, *stored)
+
+    async def _update(self, request: Request, wanted: int, given: Form) -> User | tuple[Typed, _View]:
+        """The user that was changed, or the form to show because none was."""
+        typed = Typed.of_form(given)
+        try:
+            stored = await self._accounts.by_id(wanted)
+        except ProviderError as error:
+            # Without the record nothing can be checked, and yet nothing is lost.
+            unknown = User(id=wanted, username=typed.username)
+            return typed, _View(unknown, f"{_DOWN}: {error}", back=_back(given))
+        except NotFound:
+            return attrs.evolve(typed, version=""), _View(error=_GONE, status=404, back=_back(given))
+        reading = read(given, stored)
+        view = await self._checked(request, given, reading, _View(stored, back=_back(given)))
+        if view is None and typed.version and typed.version != version_of(stored):
+            view = _View(stored, _CHANGED, differences=_differences(typed, stored), back=_back(given))
+            typed = attrs.evolve(typed, version=version_of(stored))
+        if view is not None:
+            return typed, view
+        try:
+            await self._accounts.update(reading.user)
+        except (ValidationError, ProviderError, MethodDisabled, NotFound) as error:
+            return typed, _refused(_View(stored, back=_back(given)), error, typed)
+        return stored
 
     async def _checked(self, request: Request, given: Form, reading: Reading, view: _View) -> _View | None:
         """What keeps this form from being stored; C{None} for nothing."""
@@ -174,8 +180,8 @@ class UserPages:
             return False  # a store that is down says so when it is to keep the user
         return True
 
-    def _form(self, request: Request, typed: Typed, view: _View) -> Content:
-        return self._pages.render(
+    async def _form(self, request: Request, typed: Typed, view: _View) -> Content:
+        return await self._pages.render(
             request,
             "user.html",
             status=view.status,
@@ -185,9 +191,13 @@ class UserPages:
             back=view.back,
             all_permissions=[str(permission) for permission in Permission],
             operations=list(OPERATIONS),
-            keys=[(line, view_of(line)) for line in lines(typed.public_keys) if line.strip()],
+            keys=await self._pages.run_in_thread(_keys, typed.public_keys),
             kept=_kept(view.stored),
         )
+
+
+def _keys(text: str) -> list[tuple[str, KeyView | None]]:
+    return [(line, view_of(line)) for line in lines(text) if line.strip()]
 
 
 def _kept(stored: User | None) -> list[str]:

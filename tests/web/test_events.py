@@ -121,6 +121,13 @@ class EventsTests(SynchronousTestCase):
         del self.wires[0]
         self.assertIn(b" 200 ", self.listen().value())
 
+    def test_none_for_pages_of_other_sites(self) -> None:
+        # What they cannot read they could keep open still.
+        for name, value in (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "null")):
+            wire = Wire(self.server.site)
+            self.wires.append(wire)
+            self.assertEqual(Received(wire.send(head("GET", PATH, {name: value}))).reply().status, 403)
+
     def test_they_end_with_the_server(self) -> None:
         wire = self.listen()
         self.server.site.doStart()

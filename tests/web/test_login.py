@@ -204,10 +204,21 @@ class LogIn(LoginCase):
             ("/web\\@evil.example", "/web/users"),
             ("/webx", "/web/users"),
             ("/web/login?next=/web/login", "/web/users"),
+            ("/web/users?q=a..b", "/web/users?q=a..b"),
+            ("/web/../api/v1/dumpdata?output_file=x", "/web/users"),
+            ("/web/%2e%2e/api/v1/dumpdata?output_file=x", "/web/users"),
+            ("/web/.%2E/api/v1/dumpdata?output_file=x", "/web/users"),
+            ("/web/x/%2E./%2e%2e//api/v1/dumpdata", "/web/users"),
+            ("/web/./login", "/web/users"),
             ("/api/v1/dumpdata?output_file=x", "/web/users"),
             ("/web/x\r\nSet-Cookie: a=b", "/web/users"),
         ):
             self.assertEqual((address, own_path(address)), (address, led))
+
+    def test_nobody_has_many_fields_read(self) -> None:
+        reply = self.ask("POST", "/web/login", b"&".join([b"a=b"] * 100), Origin=f"http://{HOST}")
+        self.assertEqual(reply.status, 400)
+        self.assertIn(b"more than 20 fields", reply.body)
 
     def test_nothing_to_log_in_to(self) -> None:
         self.visitor = Visitor(Server())

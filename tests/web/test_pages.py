@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.errors import StartupError
 from sftpgo.web.pages import POLICY
 from sftpgo.web.templates import Templates
-from tests.web.talk import Reply, Server
+from tests.doubles import HeldThreads
+from tests.web.talk import Received, Reply, Server, Wire, head
 
 
 class PageCase(SynchronousTestCase):
@@ -51,6 +52,18 @@ class Errors(PageCase):
         self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
         self.assertEqual(headers["Referrer-Policy"], "same-origin")
         self.assertEqual(headers["Cache-Control"], "no-store")
+
+    def test_made_in_a_thread(self) -> None:
+        # A page of hundreds of users takes a tenth of a second, in which no transfer is to stand still.
+        threads = HeldThreads()
+        self.server = Server(run_in_thread=threads.run)
+        for path in ("/web/users", "/web/user", "/web/connections"):
+            wire = Wire(self.server.site)
+            wire.send(head("GET", path))
+            while not wire.value() and threads.waiting:
+                last = threads.waiting[-1][1].__name__
+                threads.release()
+            self.assertEqual((path, Received(wire.value()).reply().status, last), (path, 200, "_made"))
 
     def test_compressed_for_who_takes_that(self) -> None:
         packed = self.ask("GET", "/web/nothing", None, {"Accept-Encoding": "br, gzip"})

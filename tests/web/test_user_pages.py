@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,7 +15,8 @@ from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.domain.search import Search, SearchResult
 from sftpgo.domain.user import Filters, User
 from sftpgo.errors import ProviderError
-from tests.doubles import HeldThreads
+from sftpgo.storage.usage import scan
+from tests.doubles import HeldThreads, run_now
 from tests.web.talk import HASH, KEY, Server
 from tests.web.visitor import Page, Visitor
 
@@ -180,6 +181,9 @@ class Faults(VisitorCase):
 
     def test_expiration(self) -> None:
         for text in ("tomorrow", "2030-13-01 00:00:00", "2030-02-30", "01/02/2030", "2030-01-01 25:00:00", HOSTILE):
+            self.refused(expiration_date=text)
+        # Stored they would mean that the account never expires.
+        for text in ("1970-01-01", "1969-12-31T23:59:59", "0026-12-31 00:00:00", "0001-01-01"):
             self.refused(expiration_date=text)
 
     def test_texts(self) -> None:
@@ -415,6 +419,13 @@ class Actions(VisitorCase):
         self.assertEqual(self.now(self.server.provider.users(10, 0)), [])
         self.assertEqual(self.save(page, "/web/user/1/delete", confirm="full").status, 404)
 
+    def test_delete_whose_name_is_a_space(self) -> None:
+        self.keep(User(username="\u3000", home_dir="/srv/space", password=HASH, permissions={"/": ("*",)}))
+        page = self.get("/web/user/2/delete")
+        self.assertEqual(self.save(page, "/web/user/2/delete", confirm="").status, 200)
+        self.assertEqual(self.stored(2).username, "\u3000")
+        self.assertEqual(self.save(page, "/web/user/2/delete", confirm="\u3000"), "/web/users")
+
     def test_back_leads_to_no_other_site(self) -> None:
         page = self.get("/web/user/1")
         for back in (
@@ -422,6 +433,7 @@ class Actions(VisitorCase):
             "//evil.example",
             "/\\evil",
             "/web/../x:",
+            "/web/%2e%2e/api/v1/dumpdata?output_file=x",
             "javascript:alert(1)",
             "/web\r\nx",
         ):
@@ -429,7 +441,11 @@ class Actions(VisitorCase):
 
     def test_scan(self) -> None:
         threads = HeldThreads()
-        self.server = Server(self.server.provider, run_in_thread=threads.run)
+
+        def run(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+            return (threads.run if function is scan else run_now)(function, *args)
+
+        self.server = Server(self.server.provider, run_in_thread=run)
         self.visitor = Visitor(self.server)
         page = self.get("/web/users")
         form = next(form for form in page.forms if form.method == "post")
