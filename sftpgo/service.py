@@ -159,6 +159,7 @@ class SFTPGoService(MultiService):
         self._reload = Coalesced(lambda: Deferred.fromCoroutine(self._reload_logged()))
         self._drain = Drain(reactor, self.registry, self._log)
         self._starting: Deferred[None] | None = None
+        self._bringing_up: Deferred[Addresses] | None = None
         self.started: Deferred[Addresses] = Deferred()
         settings = loaded.config.data_provider
         self.passwords = Passwords(self.run_in_thread, workers=os.cpu_count() or 1)
@@ -214,10 +215,14 @@ class SFTPGoService(MultiService):
         self._starting = Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
+        self._bringing_up = Deferred.fromCoroutine(self._bring_up())
         try:
-            addresses = await self._bring_up()
+            addresses = await self._bringing_up
         except Exception as error:
-            self._log.error(f"the server could not start: {_reason(error)}")
+            if self.running:
+                self._log.error(f"the server could not start: {_reason(error)}")
+            else:
+                self._log.info("the server is stopped before it is up")
             await self._take_down(0.0, failed=True)
             if not self.running:
                 self.started.addErrback(lambda _failure: None)  # stopped before it was up: nobody is surprised
@@ -368,8 +373,10 @@ class SFTPGoService(MultiService):
         self.hurry()
 
     async def _take_down(self, grace: float, *, failed: bool = False) -> None:
-        if self._starting is not None and not self.started.called and not failed:
-            self._starting.cancel()
+        if self._starting is not None and self._bringing_up is not None and not self.started.called and not failed:
+            # What has come up goes down there; to be at it twice would leave half of it behind.
+            self._bringing_up.cancel()
+            await self._starting
         if self._addresses is not None:
             # Transfers may take that long, and then the hooks of both kinds may.
             self._supervisor.stopping(3 * grace, f"Stopping; transfers that may end: {self.registry.transfers()}")

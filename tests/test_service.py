@@ -6,10 +6,12 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import eventAsText, globalLogPublisher
 from twisted.trial.unittest import TestCase
@@ -28,6 +30,7 @@ class ServiceTests(TestCase):
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
         self.actions: dict[str, Any] = {}
+        self.driver = "memory"
         host_keys_into(self.directory)
         # The server sets it for the whole process, which is the tests' here.
         self.addCleanup(os.umask, os.umask(0o022))
@@ -36,7 +39,11 @@ class ServiceTests(TestCase):
         return configured(
             str(self.directory),
             sftpd={"bind_port": 0, "bind_address": ["127.0.0.1", "127.0.0.2"], "grace_time": 3600, **sftpd},
-            data_provider={"driver": "memory", "actions": self.actions},
+            data_provider={
+                "driver": self.driver,
+                "name": "users.db" if self.driver == "sqlite" else "",
+                "actions": self.actions,
+            },
             httpd={"bind_port": 0},
         )
 
@@ -106,3 +113,17 @@ class ServiceTests(TestCase):
         self.assertIn("/nowhere/hook", "".join(texts))
         server.hurry()
         await server.stopService()
+
+    async def test_stopped_while_it_starts(self) -> None:
+        """Whatever it was at: nothing goes on afterwards, and no thread is left that would keep the process."""
+        self.driver = "sqlite"
+        for turns in (0, 1, 2, 5, 10, 20, 50):
+            server = build(self.configured(), reactor)
+            server.startService()
+            for _ in range(turns):
+                await deferLater(reactor, 0.002, lambda: None)
+            await server.stopService()
+            self.assertTrue(server.started.called, turns)
+            server.started.addErrback(lambda _: None)
+            threads = [thread.name for thread in threading.enumerate() if "users-" in thread.name]
+            self.assertEqual(threads, [], turns)
