@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -20,7 +18,7 @@ from tests.avatars.ground import Ground, ShakyProvider, result_of
 from tests.doubles import run_now
 
 
-class _Case(SynchronousTestCase):
+class AccountingCase(SynchronousTestCase):
     def begin(self, mode: int = 0, **fields) -> Ground:
         options = {"track_quota": 1} | {k: fields.pop(k) for k in ("track_quota",) if k in fields}
         self.ground = Ground(settings=UploadSettings(mode), **options, **fields)
@@ -44,7 +42,7 @@ class _Case(SynchronousTestCase):
             unsettled.close()
 
 
-class PauseTests(_Case):
+class PauseTests(AccountingCase):
     """A burst of small files is reported as one; what is not reported yet is written down."""
 
     def test_burst(self) -> None:
@@ -94,7 +92,7 @@ class PauseTests(_Case):
             self.put(other, b"/more")
 
 
-class ProviderDownTests(_Case):
+class ProviderDownTests(AccountingCase):
     def test_delays_the_accounting_not_the_transfer(self) -> None:
         ground = self.begin()
         files = ground.login()
@@ -195,78 +193,7 @@ class ProviderDownTests(_Case):
         self.assertEqual(account.ledger.size, 70)
 
 
-class StopTests(_Case):
-    def test_tells_what_is_left(self) -> None:
-        ground = self.begin()
-        files = ground.login()
-        ground.provider.down = True
-        self.put(files)
-        ground.provider.down = False
-        result_of(ground.ledgers.stop())
-        self.assertEqual(ground.used(), (1, 5))
-        self.assertEqual(self.unsettled(), set())
-        self.assertEqual(ground.clock.getDelayedCalls(), [])
-
-    def test_what_cannot_be_told_is_written_down(self) -> None:
-        ground = self.begin()
-        files = ground.login()
-        self.put(files)
-        ground.clock.advance(QUIET)
-        ground.provider.down = True
-        self.put(files, b"/g")
-        result_of(ground.ledgers.stop())
-        self.assertEqual(self.unsettled(), {"u"})
-
-    def test_tells_what_came_while_it_was_telling(self) -> None:
-        """The data provider is closed next: it has to know all by then."""
-        ground = self.begin()
-        files = ground.login()
-        slow: list[Deferred[None]] = []
-        real = ground.provider.update_quota
-
-        async def update_quota(*args) -> None:
-            slow.append(Deferred())
-            await slow[-1]
-            await real(*args)
-
-        ground.provider.update_quota = update_quota
-        for number in range(3):
-            self.put(files, b"/%d" % number)
-        files.close()
-        stopped: list[None] = []
-        Deferred.fromCoroutine(ground.ledgers.stop()).addCallback(stopped.append)
-        slow[0].callback(None)
-        self.assertEqual(([], 2), (stopped, len(slow)))
-        slow[1].callback(None)
-        self.assertEqual([None], stopped)
-        self.assertEqual(ground.used(), ground.on_disk())
-        self.assertEqual(self.unsettled(), set())
-
-    def test_a_defect_of_the_provider_is_one_users_alone(self) -> None:
-        ground = self.begin(pause=0.5)
-        real = ground.provider.update_quota
-        other = attrs.evolve(ground.user, id=0, username="other")
-        account = result_of(ground.ledgers.enter(result_of(ground.provider.add(other))))
-        files = ground.login()
-
-        async def update_quota(username: str, *args: Any) -> None:
-            if username == "u":
-                raise RuntimeError("a defect")
-            await real(username, *args)
-
-        for number in range(2):  # the second is not told before the end
-            self.put(files, b"/%d" % number)
-            account.ledger.count(1, 7)
-            account.flush()
-        files.close()
-        ground.provider.update_quota = update_quota
-        result_of(ground.ledgers.stop())
-        self.assertEqual(result_of(ground.provider.used_quota("other")), (2, 14))
-        self.assertEqual(self.unsettled(), {"u"})
-        self.assertTrue(any("could not be stored" in event.get("text", "") for event in ground.events))
-
-
-class UnsettledTests(_Case):
+class UnsettledTests(AccountingCase):
     def test_written_before_the_first_byte_and_taken_back_when_quiet(self) -> None:
         ground = self.begin()
         files = ground.login()
@@ -300,7 +227,7 @@ class UnsettledTests(_Case):
         self.assertEqual(ground.used(), (1, 5))
 
 
-class RescanTests(_Case):
+class RescanTests(AccountingCase):
     def rescan(self):
         user = result_of(self.ground.provider.user_by_name("u"))
         return result_of(self.ground.ledgers.rescan(user, self.ground.files[0].home))
@@ -366,7 +293,7 @@ class RescanTests(_Case):
         return result_of(self.ground.ledgers.rescan(self.ground.user, self.ground.files[0].home))
 
 
-class RecoveryTests(_Case):
+class RecoveryTests(AccountingCase):
     """What a start and a login do after a kill."""
 
     def after_a_kill(self, mode: int, **fields) -> Recovery:
