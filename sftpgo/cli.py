@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from twisted.logger import globalLogBeginner
-from twisted.python import usage
-
-from sftpgo.errors import SFTPGoError
-from sftpgo.tap import Options, exit_with_failure, refuse
 from sftpgo.version import version_line
 
 _HELP = """\
@@ -59,11 +55,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kind = "flag" if words[0].startswith("-") else "command"
         print(f'sftpgo: unknown {kind} "{words[0]}"; "sftpgo --help" lists what there is', file=sys.stderr)
         sys.exit(1)
-    command(words[1:])
+    try:
+        try:
+            command(words[1:])
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        # Before anything runs that would end in good order.
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # Whoever read it has seen enough, as with C{sftpgo check-config | head}: nothing more, at the exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def serve(words: Sequence[str]) -> None:
     """C{sftpgo serve}: run until SIGTERM or SIGINT."""
+    from twisted.logger import globalLogBeginner  # noqa: PLC0415 -- these take most of a second
+    from twisted.python import usage  # noqa: PLC0415
+
+    from sftpgo.errors import SFTPGoError  # noqa: PLC0415
+    from sftpgo.tap import Options, exit_with_failure, refuse  # noqa: PLC0415
+
     try:
         options = Options()
         options.parseOptions(words)
@@ -73,6 +87,10 @@ def serve(words: Sequence[str]) -> None:
         sys.exit(1)
     except SFTPGoError as error:
         refuse(error)
+    if options["log-file-path"]:
+        # The log has them as well, but who mistyped a key looks at the terminal.
+        for warning in loaded.warnings:
+            print(f"sftpgo: warning: {warning}", file=sys.stderr)
     from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run
 
     from sftpgo.service import build  # noqa: PLC0415

@@ -20,7 +20,7 @@ from sftpgo.config.load import Loaded
 from sftpgo.dataprovider.select import select_provider
 from sftpgo.dataprovider.waiting import started
 from sftpgo.domain.explain import OPERATIONS, Verdict
-from sftpgo.errors import SFTPGoError
+from sftpgo.errors import NotFound, SFTPGoError
 from sftpgo.explain import Explainer
 
 _ABOUT = """Tells what a request of a user would be answered, and which rule decides; nothing is carried out.
@@ -50,6 +50,8 @@ def run(words: Sequence[str]) -> int:
     if isinstance(found, Verdict):
         print(json.dumps(attrs.asdict(found)) if options.json else _sentence(found))
         return ALLOWED if found.allowed else DENIED
+    if found.check(NotFound):
+        return _failed(f'there is no user "{options.username}"')
     if found.check(SFTPGoError, ValueError):
         return _failed(str(found.value))
     found.raiseException()

@@ -10,6 +10,7 @@ import attrs
 from twisted.conch.interfaces import IConchUser
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sftpgo.avatars.account import Account
@@ -25,6 +26,7 @@ from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.domain.filters import address_allowed
 from sftpgo.domain.permissions import AccessRules
 from sftpgo.domain.user import User
+from sftpgo.errors import ProviderError
 from sftpgo.interfaces import IDataProvider
 from sftpgo.log import Log
 from sftpgo.storage.confined import Home
@@ -137,11 +139,14 @@ class Realm:
             connection_id=connection_id,
         )
         remembered: Deferred[None] = Deferred.fromCoroutine(_remember(IDataProvider(self.provider), user.username, now))
-        remembered.addErrback(
-            lambda failure: self.log.failure(
-                f'the last login of user "{user.username}" could not be stored', failure, connection_id=connection_id
-            )
-        )
+        remembered.addErrback(self._not_remembered, user.username, connection_id)
+
+    def _not_remembered(self, failure: Failure, username: str, connection_id: str) -> None:
+        text = f'the last login of user "{username}" could not be stored'
+        if failure.check(ProviderError):
+            self.log.warn(f"{text}: {failure.value}", connection_id=connection_id)
+        else:
+            self.log.failure(text, failure, connection_id=connection_id)
 
 
 class _Closing:

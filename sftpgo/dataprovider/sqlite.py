@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
 from twisted.internet.interfaces import IReactorFromThreads
 
@@ -161,7 +162,7 @@ def _decode(text: bytes) -> str:
 
 def _engine(connect: Callable[[], sqlite3.Connection], connections: int) -> Engine:
     # Each call of ours is one statement, and SQLite makes one a transaction by itself: no BEGIN, no COMMIT.
-    return create_engine(
+    engine = create_engine(
         "sqlite://",
         creator=connect,
         poolclass=QueuePool,
@@ -170,6 +171,19 @@ def _engine(connect: Callable[[], sqlite3.Connection], connections: int) -> Engi
         # No hash of a password in the text of an error.
         hide_parameters=True,
     )
+    event.listen(engine, "handle_error", _let_go_of_what_cannot_be_read)
+    return engine
+
+
+def _let_go_of_what_cannot_be_read(context: ExceptionContext) -> None:
+    """Connect anew after an error that a connection would go on to give when the file has been put in order.
+
+    It keeps the pages it has read as long as nobody writes through SQLite, and the file that it opened when another
+    has come in its place.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR):
+        context.is_disconnect = True
 
 
 def _use_wal(connection: sqlite3.Connection, path: str) -> list[str]:

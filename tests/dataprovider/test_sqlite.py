@@ -42,6 +42,10 @@ def read(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
+def overwrite(path: str, content: bytes) -> None:
+    Path(path).write_bytes(content)
+
+
 def beside(path: str) -> list[str]:
     """What is in the directory of this file."""
     return os.listdir(os.path.dirname(path))
@@ -361,6 +365,39 @@ class Failing(TestCase):
     async def test_no_scripts_for_another_name(self) -> None:
         path = self.mktemp()
         self.assertIn("is not the name of a table", await self.refused(path, users_table='x"; DROP TABLE y; --'))
+
+
+class Restored(TestCase):
+    """A file that was broken while it was in use, and then put back."""
+
+    async def test_is_used_again_without_a_restart(self) -> None:
+        for replaced in (False, True):
+            path = new_path(self)
+            provider = sqlite_provider(path)
+            await provider.start()
+            await at_once([provider.add(a_user(f"u{n}")) for n in range(3)])
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+            good = read(path)
+            overwrite(path, b"garbage" * (len(good) // 7))
+            for _ in range(4):  # every connection sees it
+                for call in (provider.check(), provider.add(a_user("u9")), provider.update_last_login("u1", 7)):
+                    try:
+                        await call
+                    except ProviderError as error:
+                        self.assertEqual(str(error), "file is not a database")
+                    else:
+                        self.fail("garbage was used")
+            if replaced:
+                os.unlink(path)
+            overwrite(path, good)
+            await provider.check()
+            await provider.add(a_user("u9"))
+            await provider.update_last_login("u1", 7)
+            self.assertEqual([user.username for user in await provider.users(9, 0)], ["u0", "u1", "u2", "u9"])
+            self.assertEqual((await provider.user_by_name("u1")).last_login, 7)
+            await provider.stop()
 
 
 class Locations(TestCase):

@@ -34,7 +34,7 @@ class ExplainCommandTests(SynchronousTestCase):
         rest = self.server.rest("GET", "/explain?username=alice&operation=upload&path=/x")
         self.assertEqual(json.loads(done.stdout), rest)
         for words, text in (
-            (["bob", "upload", "/x"], "Not found"),
+            (["bob", "upload", "/x"], 'there is no user "bob"'),
             (["alice", "fly", "/x"], "invalid choice"),
             (["alice", "list", "/", "--ip", "x"], "'x'"),
         ):

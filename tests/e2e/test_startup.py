@@ -56,6 +56,17 @@ class CommandLineTests(SynchronousTestCase):
             self.assertEqual(done.returncode, 1, words)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
 
+    def test_a_reader_who_has_seen_enough(self) -> None:
+        """As with ``sftpgo completion bash | head -1``: no traceback."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as pipe:
+            command = [sys.executable, "-m", "sftpgo", "completion", "bash"]
+            done = subprocess.run(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False
+            )
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+
     def test_bad_environment(self) -> None:
         done = sftpgo("serve", SFTPGO_LOG_MAX_AGE="old")
         self.assertEqual(done.returncode, 1)
@@ -95,6 +106,18 @@ class RefusalTests(SynchronousTestCase):
             self.config["sftpd"]["bind_port"] = 0
             self.config["httpd"] = {"bind_port": port, "bind_address": "127.0.0.1"}
             self.assertRegex(self.start(), rf"HTTP cannot listen on 127\.0\.0\.1:{port} .*httpd\.bind_port")
+
+    def test_a_mistyped_key_is_told_at_the_terminal(self) -> None:
+        self.config["sftpd"]["bind_prot"] = 2022
+        self.config["data_provider"]["driver"] = "none"
+        (self.directory / "sftpgo.json").write_text(json.dumps(self.config))
+        self.assertIn("data_provider.driver", self.start())
+        self.config["data_provider"] |= {"driver": "sqlite", "name": "missing/sftpgo.db"}
+        (self.directory / "sftpgo.json").write_text(json.dumps(self.config))
+        done = sftpgo("serve", "-c", str(self.directory), "-l", str(self.directory / "sftpgo.log"))
+        self.assertEqual(done.returncode, 1)
+        warning, _ = done.stderr.strip().splitlines()
+        self.assertRegex(warning, r"^sftpgo: warning: .*sftpd\.bind_prot")
 
     def test_database(self) -> None:
         (self.directory / "sftpgo.db").write_bytes(b"not a database, for certain" * 100)
