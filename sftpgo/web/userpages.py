@@ -102,7 +102,9 @@ class UserPages:
     async def add(self, request: Request) -> Content:
         """Store what was sent as a new user."""
         given = form.sent_with(request)
-        typed, reading = Typed.of_form(given), read(given, User())
+        typed = Typed.of_form(given)
+        # A form may be a megabyte of networks.
+        reading: Reading = await self._pages.run_in_thread(read, given, User())
         view = await self._checked(request, given, reading, _View(back=_back(given)))
         if view is not None:
             return await self._form(request, typed, view)
@@ -143,7 +145,7 @@ class UserPages:
             return typed, _View(unknown, f"{_DOWN}: {error}", back=_back(given))
         except NotFound:
             return attrs.evolve(typed, version=""), _View(error=_GONE, status=404, back=_back(given))
-        reading = read(given, stored)
+        reading: Reading = await self._pages.run_in_thread(read, given, stored)
         view = await self._checked(request, given, reading, _View(stored, back=_back(given)))
         if view is None and typed.version and typed.version != version_of(stored):
             view = _View(stored, _CHANGED, differences=_differences(typed, stored), back=_back(given))
@@ -168,7 +170,7 @@ class UserPages:
         if "check" not in given:
             return None
         try:
-            self._accounts.check(reading.user)
+            await self._pages.run_in_thread(self._accounts.check, reading.user)
         except (ValidationError, MethodDisabled) as error:
             return _refused(view, error, Typed.of_form(given))
         return attrs.evolve(view, notice=_GOOD)
