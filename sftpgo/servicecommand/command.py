@@ -32,6 +32,7 @@ _ACTIONS = {
     "status": "tell whether it runs",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _DEFAULT_DIRECTORIES = {"linux": f"{STATE}/{{name}}", "win32": "C:\\ProgramData\\{name}"}
@@ -110,7 +111,7 @@ def _manager(options: Any, platform: str) -> IServiceManager:
     if options.root and platform == "win32":
         raise StartupError("--root: services of Windows are not made of files")
     made, default_user = _BACKENDS[platform]
-    user = _word("--user", options.user) or default_user
+    user = _user(options.user, platform) or default_user
     homes = tuple(_directory("--home-dirs", path, options.root) for path in options.home_dirs or _DEFAULT_HOMES)
     root = os.path.abspath(options.root) if options.root else ""
     return made(Service(options.name, _program(options.program), _config_dir(options, platform), user, homes, root))
@@ -132,6 +133,13 @@ def _word(flag: str, text: str) -> str:
     if _CONTROL.search(text):
         raise StartupError(f"{flag}: {text!r} holds a control character")
     return text
+
+
+def _user(given: str, platform: str) -> str:
+    """The account, as systemd and launchd take its name; theirs of Windows may have a domain and blanks."""
+    if given and platform != "win32" and not _ACCOUNT.fullmatch(given):
+        raise StartupError(f"--user: {given!r} is no name of an account")
+    return _word("--user", given)
 
 
 def _program(given: str) -> tuple[str, ...]:

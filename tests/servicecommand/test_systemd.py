@@ -223,6 +223,8 @@ class PlanTests(CommandTestCase):
         for words, said in {
             ("install", "-n", "../x"): "--name: '../x' is no name",
             ("install", "-n", ""): "--name: '' is no name",
+            ("install", "--user", "a b", "--dry-run"): "--user: 'a b' is no name of an account",
+            ("install", "--user", "x%n", "--root", "/nowhere"): "--user: 'x%n' is no name of an account",
             ("install", *here, "-c", "/nowhere"): "--config-dir: there is no directory '/nowhere'",
             ("install", *here, "-c", "/a\nUser=root"): "--config-dir: '/a\\nUser=root' holds a control character",
             ("install", *here, "-u", "nobody here"): "--user: there is no account 'nobody here'",
