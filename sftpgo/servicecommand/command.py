@@ -137,9 +137,10 @@ def _word(flag: str, text: str) -> str:
 
 def _user(given: str, platform: str) -> str:
     """The account, as systemd and launchd take its name; theirs of Windows may have a domain and blanks."""
-    if given and platform != "win32" and not _ACCOUNT.fullmatch(given):
-        raise StartupError(f"--user: {given!r} is no name of an account")
-    return _word("--user", given)
+    user = _word("--user", given)
+    if user and platform != "win32" and not _ACCOUNT.fullmatch(user):
+        raise StartupError(f"--user: {user!r} is no name of an account")
+    return user
 
 
 def _program(given: str) -> tuple[str, ...]:
