@@ -252,6 +252,8 @@ class SFTPGoService(MultiService):
                 beginner=self._log_beginner,
             )
             self._signals.on(signal.SIGUSR1, self._logging.reopen)
+            observer = self._logging.observer
+            self.metrics.log_lines_dropped(lambda: observer.dropped)
         for warning in self.loaded.warnings:
             self._log.warn(warning)
         self._log.info(f"starting sftpgo {VersionInfo()}, configuration: {self.loaded.path or 'built-in defaults'}")
