@@ -117,13 +117,6 @@ class IAccounts(Interface):
         """Raise what L{add} would raise for the record as such; stores nothing and may be called in a thread."""
 
 
-class IConnections(Interface):
-    """The registry of live SSH connections."""
-
-    def sessions(username: str) -> int:
-        """How many logged-in connections this user has."""
-
-
 class IActions(Interface):
     """Whoever is told what users did: the hooks of the installation, or functions of an embedding program."""
 

@@ -184,11 +184,6 @@ class Hooks:
         """Whether operations concern anybody."""
         return self.before is not None or self.after is not None
 
-    @property
-    def on_logins(self) -> bool:
-        """Whether logins or connections concern anybody."""
-        return self.check_login is not None or self.make_user is not None or self.event is not None
-
 
 def account(
     username: str, home_dir: str, permissions: Mapping[str, tuple[str, ...]] | None = None, **fields: Any

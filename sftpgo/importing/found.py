@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import Final, TypeAlias
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Final, TypeAlias
 
 import attrs
 
@@ -90,3 +91,17 @@ class Options:
 def joined(texts: Iterable[str]) -> str:
     """A list in words."""
     return ", ".join(texts)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
+    """A file to read accounts from, and its size in bytes, at least 1: what is read of it tells how far one is.
+
+    @raise SourceError: it cannot be opened.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115 -- closed below
+    except OSError as error:
+        raise SourceError(f'cannot read "{path}": {error.strerror}') from error
+    with file:
+        yield file, max(1, os.fstat(file.fileno()).st_size)

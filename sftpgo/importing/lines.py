@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 import attrs
 
 from sftpgo.domain.user import User
-from sftpgo.importing.found import Found, Source, SourceError
+from sftpgo.importing.found import Found, Source, SourceError, opened
 
 _LONGEST = 64 * 1024
 _LARGEST_ID = 65535
@@ -37,13 +36,7 @@ def reading(path: str, convert: Callable[[Line], Found]) -> Iterator[Source]:
 
     @raise SourceError: it cannot be opened.
     """
-    try:
-        # Not buffered text: where it stands tells how much was read.
-        file = open(path, "rb")  # noqa: SIM115 -- closed below
-    except OSError as error:
-        raise SourceError(f'cannot read "{path}": {error.strerror}') from error
-    with file:
-        size = max(1, os.fstat(file.fileno()).st_size)
+    with opened(path) as (file, size):
         read = 0
 
         def accounts() -> Iterator[Found]:

@@ -12,7 +12,7 @@ from sftpgo.dataprovider.dumpfile import entries
 from sftpgo.dataprovider.rows import user_from_row
 from sftpgo.domain.user import User
 from sftpgo.errors import ProviderError
-from sftpgo.importing.found import Found, Options, Source, SourceError
+from sftpgo.importing.found import Found, Options, Source, SourceError, opened
 
 #: What rows hold that are older than these columns.
 _BEFORE = {"expiration_date": 0, "last_login": 0, "status": 1, "filters": None}
@@ -21,12 +21,7 @@ _BEFORE = {"expiration_date": 0, "last_login": 0, "status": 1, "filters": None}
 @contextmanager
 def open_dump(path: str, _options: Options) -> Iterator[Source]:
     """The users of a dump; raises L{SourceError}."""
-    try:
-        file = open(path, "rb")  # noqa: SIM115 -- closed below
-    except OSError as error:
-        raise SourceError(f'cannot read "{path}": {error.strerror}') from error
-    with file:
-        size = max(1, os.fstat(file.fileno()).st_size)
+    with opened(path) as (file, size):
 
         def accounts() -> Iterator[Found]:
             try:

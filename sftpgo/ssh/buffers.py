@@ -71,11 +71,6 @@ class ByteQueue:
     def __len__(self) -> int:
         return self.tail - self.head
 
-    @property
-    def capacity(self) -> int:
-        """Bytes that fit at most without growing."""
-        return self._pool.size - self.margin - self.trailer
-
     def reserve(self, size: int) -> bool:
         """Make C{size} bytes from C{tail} on writable, moving what waits to the front if need be.
 

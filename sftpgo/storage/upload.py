@@ -102,11 +102,6 @@ class Temporary:
             place.close()
         raise failure(errno.EBUSY, target.name)
 
-    @property
-    def directory_fd(self) -> int:
-        """The directory of both files; good for C{*at} calls."""
-        return self._place.dir_fd
-
     def target(self) -> os.stat_result | None:
         """What stands under the target's name now, or nothing."""
         try:
