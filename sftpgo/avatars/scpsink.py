@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from twisted.conch.ssh.filetransfer import SFTPError
 
+from sftpgo.avatars import scpstatus
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.reasons import reason
 from sftpgo.avatars.streams import ClientGone, CommandStream, settle
@@ -60,19 +61,13 @@ class Sink:
             raise scp.SCPError(f"{_shown(target)}: Not a directory")
         self._levels.append(_Level(target, is_directory))
         self._stream.write(scp.OK)
-        while (line := await self._line()) is not None:
+        while (line := await scpstatus.line(self._stream)) is not None:
             if not await self._serve(scp.parse_record(line)):
                 return 1
             await self._stream.drain()
         if len(self._levels) > 1:
             return 1  # the client went away in the midst of a tree
         return 1 if self._errors else 0
-
-    async def _line(self) -> bytes | None:
-        try:
-            return await self._stream.read_line(scp.MAX_RECORD)
-        except ValueError as error:
-            raise scp.SCPError(f"protocol error: {error}") from error
 
     async def _serve(self, record: scp.Record) -> bool:
         """Act on one record; False when the client gave up."""
@@ -196,15 +191,10 @@ class Sink:
 
     async def _client_agrees(self) -> bool:
         """Whether the client could read the file to its end."""
-        status = await self._stream.read(1)
-        if not status:
-            raise ClientGone
-        if status == scp.OK:
+        if await scpstatus.status(self._stream) == scp.OK:
             return True
-        if status not in (b"\1", b"\2"):
-            raise scp.SCPError("protocol error: expected a status")
         self._errors += 1
-        await self._line()
+        await scpstatus.line(self._stream)
         return False
 
     def _warn(self, path: bytes, error: BaseException) -> None:

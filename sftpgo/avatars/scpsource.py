@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.conch.ssh.filetransfer import SFTPError
 
+from sftpgo.avatars import scpstatus
 from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.reasons import reason
 from sftpgo.avatars.streams import ClientGone, CommandStream, settle
@@ -179,18 +180,11 @@ class Source:
 
         @raise ClientGone: when it gave up.
         """
-        status = await self._stream.read(1)
-        if not status:
-            raise ClientGone
+        status = await scpstatus.status(self._stream)
         if status == scp.OK:
             return True
-        if status not in (b"\1", b"\2"):
-            raise scp.SCPError("protocol error: expected a status")
         self._errors += 1
-        try:
-            await self._stream.read_line(scp.MAX_RECORD)
-        except ValueError as error:
-            raise scp.SCPError(f"protocol error: {error}") from error
+        await scpstatus.line(self._stream)
         if status == b"\2":
             raise ClientGone
         return False
