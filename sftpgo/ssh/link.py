@@ -21,6 +21,9 @@ class IDirectTransport(Interface):
     Its protocol provides L{IDirectProtocol}.
     """
 
+    def receiveMore() -> bool:
+        """Called in the protocol's C{received}: receive again, if the inbox was filled; whether anything came."""
+
     def sendQueued() -> bool:
         """Send from the outbox now; C{True} if all went out.  What did not goes out when the socket takes it."""
 
@@ -120,6 +123,10 @@ class Link:
             outbox.clear()
             self._transport.write(data)
         return not self.blocked
+
+    def receive_more(self) -> bool:
+        """Receive what has come while the inbox was full; whether there was anything."""
+        return self._direct and bool(self._transport.receiveMore())
 
     def close(self) -> None:
         """Nothing more will be sent after what waits."""

@@ -116,12 +116,12 @@ class PacketReader:
 
         @raise PacketError: for a packet that was tampered with.
         """
-        cipher = self.cipher
+        length = self.length
         try:
-            cipher.open(view, head, self.length, self.sequence, plain)
+            self.cipher.open(view, head, length, self.sequence, plain)
         except TAMPERED:
             raise PacketError(MAC_ERROR, "bad MAC") from None
-        self.octets += self.length
+        self.octets += length
         self.packets += 1
         self.sequence = (self.sequence + 1) & SEQUENCE_MASK
         self.length = 0

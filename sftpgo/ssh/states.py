@@ -68,7 +68,7 @@ def allowed(phase: Phase, kex: Kex, strict: bool, expects: int) -> frozenset[int
         section 1.10).
     @param expects: the number of the exchange method's next message, 0 for none.
     """
-    if kex in {Kex.NONE, Kex.REQUESTED}:
+    if data_flows(kex):
         # What the client sent before it saw our KEXINIT is still on its way.
         return _BY_PHASE[phase]
     beside = frozenset((MSG_DISCONNECT,)) if strict and phase is Phase.UNSECURED else _ANY_TIME
@@ -77,8 +77,18 @@ def allowed(phase: Phase, kex: Kex, strict: bool, expects: int) -> frozenset[int
     return beside | {expects} if expects else beside
 
 
+def data_flows(kex: Kex) -> bool:
+    """Whether the client may still send messages of services."""
+    return kex is Kex.NONE or kex is Kex.REQUESTED
+
+
+def services_send(kex: Kex) -> bool:
+    """Whether we may send messages of services (RFC 4253 section 7.1)."""
+    return kex is Kex.NONE or kex is Kex.KEYED
+
+
 def sendable(kex: Kex, kind: int) -> bool:
     """Whether we may send a message of this number now, or have to keep it (RFC 4253 section 7.1)."""
-    if kex in {Kex.NONE, Kex.KEYED}:
+    if services_send(kex):
         return True
     return kind < 50 and kind not in {MSG_SERVICE_REQUEST, MSG_SERVICE_ACCEPT, MSG_EXT_INFO, MSG_KEXINIT}

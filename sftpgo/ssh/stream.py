@@ -56,6 +56,8 @@ AT_ONCE: Final = 32 * 1024
 _AROUND_PACKET: Final = HEADER + TRAILER + 4 + 64
 """Bytes that a packet of data has at most besides the data: header, padding, length, tag."""
 
+_TOO_MUCH: Final = "more data than the window allows"
+
 _get_header = struct.Struct(">BBLL").unpack_from
 _put_header = struct.Struct(">BBLL").pack_into
 
@@ -119,46 +121,54 @@ class ByteStream:
 
     # --- from the client
 
-    def open_packet(self, reader: PacketReader, view: memoryview, head: int) -> bytes | None:
-        """Open the packet that is complete at C{head} straight into the stream, if it is data of this channel.
+    def open_packets(self, reader: PacketReader, inbox: ByteQueue) -> bytes | None:
+        """Open what is complete in C{inbox} straight into the stream, as far as it is data of this channel.
 
-        @return: the payload of any other message; C{None} when it was ours, as a grant of window is too.
+        This loop is the whole cost of an upload: it has no calls that can be left out.
+
+        @return: the payload of any other message, with which the loop ends; nothing in it when so much has come that
+            it should be served before more is opened; C{None} when nothing else is complete.
         """
         incoming = self.incoming
-        length = reader.length
-        if not incoming.reserve(length):
-            return reader.payload(view, head)
-        tail = incoming.tail
-        start = tail - HEADER
-        into = incoming.view
-        # The packet's header lands on the last bytes of what waits already; they are put back.
-        covered = bytes(into[start:tail])
-        try:
-            reader.open(view, head, into[start : start + length])
-            padding, kind, channel, size = _get_header(incoming.data, start)
-            if (
-                kind == MSG_CHANNEL_DATA
-                and channel == self._local
-                and HEADER + size + padding == length
-                and padding >= MINIMAL_PADDING
-            ):
-                self._count(size)
-                incoming.tail = tail + size
-                return None
-            payload = unpad(into[start : start + length])
-            if kind == MSG_WINDOW_ADJUST and channel == self._local and len(payload) == WINDOW_ADJUST_SIZE:
-                # What the header names the size of the data is the size of the grant.  It is made use of at the end
-                # of what has come: nothing depends on the order.
-                self._channel.widen(size)
-                return None
-            return payload
-        finally:
-            into[start:tail] = covered
-
-    @property
-    def is_due(self) -> bool:
-        """Whether so much has come that it should be served before more is read."""
-        return self.incoming.tail - self.incoming.head >= DUE
+        view, complete, decrypt = inbox.view, reader.complete, reader.open
+        while size := complete(view, inbox.head, inbox.tail):
+            head, length, tail = inbox.head, reader.length, incoming.tail
+            if tail + length > incoming.limit:
+                if not incoming.reserve(length):
+                    payload = reader.payload(view, head)
+                    inbox.head = head + size
+                    return payload
+                tail = incoming.tail
+            into, data, start = incoming.view, incoming.data, tail - HEADER
+            # The packet's header lands on the last bytes of what waits already; they are put back.
+            covered = data[start:tail]
+            try:
+                decrypt(view, head, into[start : start + length])
+                padding, kind, channel, octets = _get_header(data, start)
+                if (
+                    kind != MSG_CHANNEL_DATA
+                    or channel != self._local
+                    or HEADER + octets + padding != length
+                    or padding < MINIMAL_PADDING
+                ):
+                    payload = unpad(into[start : start + length])
+                    inbox.head = head + size
+                    if kind != MSG_WINDOW_ADJUST or channel != self._local or len(payload) != WINDOW_ADJUST_SIZE:
+                        return payload
+                    # What the header names the size of the data is the size of the grant.  It is made use of at the
+                    # end of what has come: nothing depends on the order.
+                    self._channel.widen(octets)
+                    continue
+            finally:
+                data[start:tail] = covered
+            inbox.head = head + size
+            if octets > self.window:
+                raise PacketError(PROTOCOL_ERROR, _TOO_MUCH)
+            self.window -= octets
+            incoming.tail = tail = tail + octets
+            if tail - incoming.head >= DUE:
+                return b""
+        return None
 
     def append(self, data: bytes) -> None:
         """Take data that came by another way: a packet with padding to spare, or compressed."""
@@ -167,7 +177,7 @@ class ByteStream:
 
     def _count(self, size: int) -> None:
         if size > self.window:
-            raise PacketError(PROTOCOL_ERROR, "more data than the window allows")
+            raise PacketError(PROTOCOL_ERROR, _TOO_MUCH)
         self.window -= size
 
     def end(self) -> None:
@@ -206,17 +216,20 @@ class ByteStream:
         if not self._serving:
             self.run()
 
-    def run(self) -> None:
-        """Serve and send until there is nothing to do, something is full, or others should have their turn."""
-        self._serve(AT_ONCE if self._turns.busy else ALONE)
+    def run(self, more: bool = False) -> None:
+        """Serve and send until there is nothing to do, something is full, or others should have their turn.
 
-    def _serve(self, allowed: int) -> int:
+        @param more: this is called once more before anything is waited for: short replies are sent together then.
+        """
+        self._serve(AT_ONCE if self._turns.busy else ALONE, GATHER if more else 0)
+
+    def _serve(self, allowed: int, gather: int = 0) -> int:
         if self._serving or self._queued or self._gone or self._handler is None:
             return 0
         self.allowance = allowed
         self._serving = True
         try:
-            self._run(self._handler)
+            self._run(self._handler, gather)
         finally:
             self._serving = False
         # Serving may have closed the channel.
@@ -228,7 +241,7 @@ class ByteStream:
         """Whether the channel is closed."""
         return self._gone
 
-    def _run(self, handler: StreamHandler) -> None:
+    def _run(self, handler: StreamHandler, gather: int) -> None:
         outgoing = self.outgoing
         more = True
         while more and not self._gone:
@@ -237,7 +250,7 @@ class ByteStream:
             replies = outgoing.tail - outgoing.head
             # Whatever the handler counts itself.
             self.allowance = min(self.allowance, left - (self._consumed - consumed) - (replies - waiting))
-            free = self._pump(more)
+            free = replies < gather or self._pump(more)
             if more and free and self.allowance < LARGEST_REQUEST:
                 self.queue_up()
                 break

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import implementer
 
+from sftpgo.ssh.buffers import ByteQueue
 from sftpgo.ssh.link import IDirectProtocol, IDirectTransport
 
 TESTED: Final = ((26, 4), (27, 0))
@@ -32,6 +33,7 @@ class DirectServer(tcp.Server):
 
     _protocol: Any = None
     _failed = False
+    _filled = False
 
     def _queues(self) -> Any:
         """The protocol, if it has the queues."""
@@ -44,22 +46,39 @@ class DirectServer(tcp.Server):
         protocol = self._queues()
         if protocol is None:
             return super().doRead()
-        inbox = protocol.inbox
+        size = self._receive(protocol.inbox)
+        if size is None:
+            return None
+        if size <= 0:
+            return main.CONNECTION_LOST if size else main.CONNECTION_DONE
+        protocol.received()
+        return None
+
+    def _receive(self, inbox: ByteQueue) -> int | None:
+        """Receive into the inbox; how much, C{None} for nothing yet, 0 at the end, less when the connection is lost."""
         if not inbox.reserve(LEAST_READ) and not inbox.reserve(1):
             # The protocol takes nothing and has not paused us: neither spin nor hang.
-            return main.CONNECTION_LOST
+            return -1
+        tail = inbox.tail
+        self._filled = False
         try:
-            size = self.socket.recv_into(inbox.view[inbox.tail :])
+            size = self.socket.recv_into(inbox.view[tail:])
         except BlockingIOError:
             inbox.settle()
             return None
         except OSError:
-            return main.CONNECTION_LOST
-        if not size:
-            return main.CONNECTION_DONE
-        inbox.tail += size
-        protocol.received()
-        return None
+            return -1
+        inbox.tail = tail = tail + size
+        self._filled = tail == inbox.limit
+        return size
+
+    def receiveMore(self) -> bool:
+        """See L{IDirectTransport}."""
+        # An end or an error is for the reactor to hear: it calls doRead again.
+        if not self._filled or not self.connected:
+            return False
+        size = self._receive(self._queues().inbox)
+        return size is not None and size > 0
 
     def sendQueued(self) -> bool:
         """See L{IDirectTransport}."""

@@ -18,15 +18,18 @@ from sftpgo.ssh.compression import DELAYED_ZLIB, CompressionError, Compressor, D
 from sftpgo.ssh.exchange import HostKey
 from sftpgo.ssh.fields import Fields, MalformedMessage, name_list, string, uint32
 from sftpgo.ssh.handshake import Handshake
-from sftpgo.ssh.link import IDirectProtocol, Link
+from sftpgo.ssh.link import OVERFULL, IDirectProtocol, Link
 from sftpgo.ssh.packets import PacketError
 from sftpgo.ssh.settings import Settings
-from sftpgo.ssh.states import Kex, Phase
+from sftpgo.ssh.states import Phase
 from sftpgo.ssh.stream import ByteStream
 from sftpgo.ssh.timers import cancel
 
 EXCHANGES_BEFORE_LOGIN: Final = 4
 """Key exchanges that a client may ask for before it has logged in, the first among them."""
+
+READ_AGAIN: Final = 3
+"""How often more is received before others have their turn, while what comes fills the inbox."""
 
 MOST_KEPT: Final = 1000
 """Messages kept while a key exchange is under way."""
@@ -221,42 +224,48 @@ class ServerTransport(conch.SSHServerTransport):
             self.handshake.renew_if_due()
 
     def _read(self) -> None:
-        """Serve each packet that is complete."""
-        link, inbox, reader = self.link, self.link.inbox, self.link.reader
+        """Serve each packet that is complete, and what comes meanwhile."""
         if not self.gotVersion and not self._read_version():
             return
+        link, inbox, again = self.link, self.link.inbox, READ_AGAIN
         while not self._ended:
-            if link.overfull and not link.flush() and link.overfull:
+            if link.outbox.tail - link.outbox.head > OVERFULL and not link.flush() and link.overfull:
                 # The client asks and does not read the answers.  It is heard again when it has.
                 self._deaf = True
                 self.transport.pauseProducing()
                 break
-            size = reader.complete(inbox.view, inbox.head, inbox.tail)
-            if not size:
-                break
             sink = self.sink
-            if sink is None:
-                payload: bytes | None = reader.payload(inbox.view, inbox.head)
-            else:
-                payload = self._open_for(sink, inbox)
-            inbox.head += size
+            payload = self._next_payload(inbox) if sink is None else self._open_for(sink, inbox)
             # What came before a message is served before it.
-            if sink is not None and (payload is not None or sink.is_due):
-                sink.run()
-            if payload is not None and not self._ended:
+            if sink is not None:
+                sink.run(payload == b"")
+            if payload is None:
+                if again <= 0 or self.settings.turns.busy or not link.receive_more():
+                    break
+                again -= 1
+            elif payload and not self._ended:
                 self._message(payload)
         if self._ended:
             inbox.clear()
-        elif self.sink is not None:
-            self.sink.run()
-        inbox.settle()
+        else:
+            inbox.settle()
+
+    def _next_payload(self, inbox: ByteQueue) -> bytes | None:
+        """The payload of the next packet, if it is complete."""
+        reader = self.link.reader
+        size = reader.complete(inbox.view, inbox.head, inbox.tail)
+        if not size:
+            return None
+        payload = reader.payload(inbox.view, inbox.head)
+        inbox.head += size
+        return payload
 
     def _open_for(self, sink: ByteStream, inbox: ByteQueue) -> bytes | None:
-        """Open the packet that has come into a stream, if it is for it; the payload if not."""
+        """Open what has come into a stream, as far as it is for it: L{ByteStream.open_packets}."""
         # While a key exchange is under way no data may come; compressed data has to be unpacked first.
-        if self.link.decompressor is None and self.handshake.state in _DATA_FLOWS:
-            return sink.open_packet(self.link.reader, inbox.view, inbox.head)
-        return self.link.reader.payload(inbox.view, inbox.head)
+        if states.data_flows(self.handshake.state) and self.link.decompressor is None:
+            return sink.open_packets(self.link.reader, inbox)
+        return self._next_payload(inbox)
 
     def _message(self, payload: bytes) -> None:
         if self.link.decompressor is not None:
@@ -400,7 +409,7 @@ class ServerTransport(conch.SSHServerTransport):
 
     def update_sending(self) -> None:
         """Have services send or wait, as the handshake's state says."""
-        self.sending = not self._ended and self.handshake.state in _SERVICES_SEND
+        self.sending = not self._ended and states.services_send(self.handshake.state)
 
     def versions(self) -> tuple[bytes, bytes]:
         """The client's first line and ours."""
@@ -443,7 +452,3 @@ class ServerTransport(conch.SSHServerTransport):
             self.phase = Phase.SECURED
         elif self.phase is Phase.OPEN:
             self._compress_in()
-
-
-_DATA_FLOWS: Final = frozenset((Kex.NONE, Kex.REQUESTED))
-_SERVICES_SEND: Final = frozenset((Kex.NONE, Kex.KEYED))
