@@ -197,7 +197,7 @@ def _differs(step: WriteFile) -> bool:
         with open(step.path, "rb") as file:
             return file.read() != step.content
     except FileNotFoundError:
-        return False
+        return os.path.islink(step.path)
     except OSError as error:
         raise StartupError(f"{step.path} cannot be read: {error.strerror}") from error
 

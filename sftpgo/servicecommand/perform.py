@@ -6,8 +6,10 @@ import contextlib
 import importlib
 import os
 import shlex
+import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from sftpgo.errors import SFTPGoError
@@ -71,7 +73,7 @@ def perform(steps: Sequence[Step], runner: Runner) -> None:
         for step in steps:
             match step:
                 case WriteFile() | RemoveFile():
-                    undo.callback(_restore, step.path, _change(step))
+                    undo.callback(_change(step))
                 case _:
                     ask(step, runner)
         undo.pop_all()
@@ -110,45 +112,57 @@ def shown(steps: Sequence[Step]) -> Iterator[str]:
             yield from (f"  | {line}" for line in step.content.decode("utf-8").splitlines())
 
 
-def _change(step: WriteFile | RemoveFile) -> bytes | None:
-    """Write or remove a file; what it held before, None when it was not there."""
+def _change(step: WriteFile | RemoveFile) -> Callable[[], None]:
+    """Write or remove a file; returns what undoes it."""
     try:
-        before = _content(step.path)
+        restore = _restorer(step.path)
         if isinstance(step, WriteFile):
-            _write(step.path, step.content)
-        elif before is not None:
-            os.unlink(step.path)
+            _write(step.path, step.content, _MODE)
+        else:
+            _remove(step.path)
     except OSError as error:
         hint = "; run it as root" if isinstance(error, PermissionError) else ""
         raise StepFailed(f"{described(step)}: {error.strerror}{hint}") from error
-    return before
+    return restore
 
 
-def _restore(path: str, before: bytes | None) -> None:
-    if before is not None:
-        _write(path, before)
-    elif os.path.lexists(path):
+def _restorer(path: str) -> Callable[[], None]:
+    """What makes a path what it is now: a link stays a link, for a masked unit is one to C{/dev/null}."""
+    try:
+        if os.path.islink(path):
+            return partial(_link, path, os.readlink(path))
+        with open(path, "rb") as file:
+            return partial(_write, path, file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+    except FileNotFoundError:
+        return partial(_remove, path)
+
+
+def _remove(path: str) -> None:
+    if os.path.lexists(path):
         os.unlink(path)
 
 
-def _content(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+def _link(path: str, target: str) -> None:
+    with _in_place_of(path) as temporary:
+        os.symlink(target, temporary)
 
 
-def _write(path: str, content: bytes) -> None:
-    """The whole file at once, under its own name only when it is complete."""
+def _write(path: str, content: bytes, mode: int) -> None:
+    """The whole file at once."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
+    with _in_place_of(path) as temporary, open(temporary, "xb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _in_place_of(path: str) -> Iterator[str]:
+    """A name to make something under; it gets its own only when it is complete."""
     temporary = f"{path}.new.{os.getpid()}"
     try:
-        with open(temporary, "xb") as file:
-            os.fchmod(file.fileno(), _MODE)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -197,6 +197,32 @@ class PlanTests(CommandTestCase):
         self.assertEqual(said, "sftpgo: systemctl enable sftpgo.service: Failed to connect to bus; Try again\n")
         self.assertEqual(list(self.root.iterdir()), [])
 
+    def test_what_fails_leaves_links_and_modes(self) -> None:
+        """A masked unit is a link to /dev/null: it and a link to nothing stay; a private unit stays private."""
+        runner = Recorder(**{"systemctl --root": Done(1, "Failed to enable unit.")})
+        unit = self.root / UNIT
+        unit.parent.mkdir(parents=True)
+        for target in ("/dev/null", "nothing-there"):
+            unit.symlink_to(target)
+            for words in (["install"], ["install", "--force"]):
+                self.service(*words, "--root", str(self.root), status=1, runner=runner)
+                self.assertEqual(os.readlink(unit), target)
+            unit.unlink()
+        unit.write_text("[Unit]\n")
+        unit.chmod(0o600)
+        self.service("install", "--force", "--root", str(self.root), status=1, runner=runner)
+        self.assertEqual((unit.read_text(), unit.stat().st_mode & 0o777), ("[Unit]\n", 0o600))
+        self.assertEqual([path.name for path in unit.parent.iterdir()], [unit.name])
+
+    def test_removal_takes_links(self) -> None:
+        """Where they lead does not matter."""
+        unit = self.root / UNIT
+        unit.parent.mkdir(parents=True)
+        for target in ("/dev/null", "nothing-there"):
+            unit.symlink_to(target)
+            self.service("uninstall", "--root", str(self.root), runner=Recorder())
+            self.assertEqual(list(unit.parent.iterdir()), [])
+
     def test_failing_removal_brings_it_back(self) -> None:
         self.install()
         before = (self.root / "sftpgo.service").read_text()
