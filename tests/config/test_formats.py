@@ -167,18 +167,26 @@ class BrokenFileTests(Files):
     def test_key_given_twice(self) -> None:
         for extension, text, problem in [
             ("json", '{"httpd": {"bind_port": 1, "bind_port": 2}}',
-             "the key 'bind_port' is given twice in one section"),
+             "line 1, column 28: the key 'bind_port' is given twice in one section"),
+            ("json", '{"a": [{"b": "}\\\\"}, {"b": "\\": "}],\n "b": 1, "c": NaN,\n  "\\u0061" : 2}',
+             "line 3, column 3: the key 'a' is given twice in one section"),
             ("json", '{"httpd": {}, "HTTPD": {}}', "httpd: given twice, as 'httpd' and as 'HTTPD'"),
             ("json", '{"sftpd": {"keys": [{"private_key": "a", "Private_Key": "b"}]}}',
              "sftpd.keys[0].private_key: given twice, as 'private_key' and as 'Private_Key'"),
             ("toml", "[httpd]\nbind_port = 1\nBIND_PORT = 1\n",
              "httpd.bind_port: given twice, as 'bind_port' and as 'BIND_PORT'"),
+            ("toml", "[httpd]\nbind_port = 1\nbind_port = 2\n", "line 3: the key 'bind_port' is given twice"),
+            ("toml", "[httpd]\na = 1\r\n\n[ httpd ]\n", "line 4: the key 'httpd' is given twice"),
+            ("toml", "a.'b c' = 1\na.'b c' = [\n  1, # ]\n  2,\n]", "line 2: the key \"a.'b c'\" is given twice"),
+            ("toml", "a = 1\n[[a]]\n", "line 2: the key 'a' is given twice"),
             ("yaml", "httpd:\n  bind_port: 1\n  bind_port: 1\n",
-             "line 2, column 3: the key 'bind_port' is given twice in this section"),
+             "line 3, column 3: the key 'bind_port' is given twice in one section"),
             ("hcl", "httpd {\n  bind_port = 1\n  bind_port = 1\n}\n",
              "line 3: the key 'bind_port' is given twice in one section"),
             ("hcl", "httpd {\n  bind_port = 1\n}\nhttpd {\n  Bind_port = 1\n}\n", "httpd.bind_port: given twice"),
-            ("ini", "[httpd]\nbind_port = 1\nbind_port = 1\n", "line 3: a section or key is given twice"),
+            ("ini", "[httpd]\nbind_port = 1\nbind_port = 1\n",
+             "line 3: the key 'bind_port' is given twice in one section"),
+            ("ini", "[httpd]\nbind_port = 1\n[httpd]\n", "line 3: the section 'httpd' is given twice"),
         ]:  # fmt: skip
             self.assertEqual(self.problem(extension, text), problem)
 

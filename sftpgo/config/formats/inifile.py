@@ -14,8 +14,10 @@ def parse(text: str) -> Lines:
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps the case, to find a key given twice
     try:
         parser.read_string(text)
-    except (configparser.DuplicateOptionError, configparser.DuplicateSectionError) as error:
-        raise Malformed("a section or key is given twice", error.lineno) from None
+    except configparser.DuplicateOptionError as error:
+        raise Malformed(f"the key {error.option!r} is given twice in one section", error.lineno) from None
+    except configparser.DuplicateSectionError as error:
+        raise Malformed(f"the section {error.section!r} is given twice", error.lineno) from None
     except configparser.MissingSectionHeaderError as error:
         raise Malformed("expected a [section] before the first key", error.lineno) from None
     except configparser.ParsingError as error:

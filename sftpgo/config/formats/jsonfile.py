@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Final
 
 from sftpgo.config.formats.content import Malformed, Tree, tree
+
+#: In what is known to be JSON: a string, with the colon that makes a name of it, and where objects begin and end.
+_TOKEN: Final = re.compile(r'(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")(?P<colon>\s*:)?|[{}]')
 
 
 def parse(text: str) -> Tree:
     """Read JSON; a name given twice in one object is refused, where the standard library takes the last."""
     try:
-        return tree(json.loads(text, object_pairs_hook=_unique))
+        root = json.loads(text)
     except json.JSONDecodeError as error:
         raise Malformed(f"not JSON: {error.msg}", error.lineno, error.colno) from None
     except ValueError as error:  # an integer of thousands of digits
         raise Malformed(f"not JSON: {error}") from None
+    _refuse_twice(text)
+    return tree(root)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in result:
-            raise Malformed(f"the key {name!r} is given twice in one section")
-        result[name] = value
-    return result
+def _refuse_twice(text: str) -> None:
+    """Look through the text, because what the standard library reads does not know its line."""
+    sections: list[set[str]] = []
+    for token in _TOKEN.finditer(text):
+        if token["colon"]:
+            name = json.loads(token["string"])
+            if name in sections[-1]:
+                line = text.count("\n", 0, token.start()) + 1
+                column = token.start() - text.rfind("\n", 0, token.start())
+                raise Malformed(f"the key {name!r} is given twice in one section", line, column)
+            sections[-1].add(name)
+        elif token[0] == "{":
+            sections.append(set())
+        elif token[0] == "}":
+            sections.pop()

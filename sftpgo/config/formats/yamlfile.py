@@ -15,11 +15,15 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Look at the names before merge keys bring in others, which may be given again."""
-        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
-        if len(names) != len(set(names)):
-            twice = next(name for name in names if names.count(name) > 1)
-            mark = node.start_mark
-            raise Malformed(f"the key {twice!r} is given twice in this section", mark.line + 1, mark.column + 1)
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if isinstance(name, yaml.ScalarNode):
+                if name.value in seen:
+                    mark = name.start_mark
+                    raise Malformed(
+                        f"the key {name.value!r} is given twice in one section", mark.line + 1, mark.column + 1
+                    )
+                seen.add(name.value)
         return super().construct_mapping(node, deep)
 
 
