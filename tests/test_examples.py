@@ -326,6 +326,22 @@ class ExampleTests(ExampleTestCase):
         config = {name: {**keys, **sections.get(name, {})} for name, keys in _CONFIG.items()}
         (self.directory / "sftpgo.json").write_text(json.dumps(config))
 
+    def test_without_arguments(self) -> None:
+        """How each is called, and the exit status of a wrong call."""
+        for path in sorted(EXAMPLES.glob("*.py")):
+            ran = run(["env", f"PYTHONPATH={ROOT}", "COLUMNS=200", sys.executable, path], cwd=self.directory)
+            self.assertEqual((ran.returncode, ran.stdout), (2, ""), ran.stderr)
+            usage = ran.stderr.splitlines()[0]
+            self.assertRegex(usage, rf"^usage: {path.name} \[-h\] DIRECTORY\b")
+            called = " ".join(usage.replace(" [-h]", "").split()[1:])
+            self.assertIn(f"python {called}\n", path.read_text())
+
+    def test_tac_without_a_directory(self) -> None:
+        command = [sys.executable, *_TWISTD, "-n", "--pidfile=", "-y", EXAMPLES / "sftpgo.tac"]
+        ran = run(["env", f"PYTHONPATH={ROOT}", "SFTPGO_EXAMPLE=", *command], cwd=self.directory)
+        self.assertEqual(ran.returncode, 1)
+        self.assertEqual(ran.stderr, "SFTPGO_EXAMPLE must name the directory of the configuration\n")
+
     def test_all_are_here(self) -> None:
         """No example without a test."""
         tests = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}

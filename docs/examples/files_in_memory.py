@@ -6,8 +6,8 @@ The user ``memo`` with the password ``memo-secret`` may do anything there.  The 
 the permissions and counts the transfers.
 """
 
+import argparse
 import stat
-import sys
 import time
 
 from twisted.conch.interfaces import ISFTPFile, ISFTPServer
@@ -189,7 +189,10 @@ def check_login(attempt):
     return False
 
 
-server = build(load(sys.argv[1], environ={}), reactor, hooks=Hooks(check_login=check_login), filesystem=filesystem)
+arguments = argparse.ArgumentParser()
+arguments.add_argument("directory", metavar="DIRECTORY")
+directory = arguments.parse_args().directory
+server = build(load(directory, environ={}), reactor, hooks=Hooks(check_login=check_login), filesystem=filesystem)
 server.started.addCallback(lambda addresses: print(f"SFTP on {addresses.sftp[1]}", flush=True))
 reactor.callWhenRunning(server.startService)
 reactor.addSystemEventTrigger("before", "shutdown", server.stopService)

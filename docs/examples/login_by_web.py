@@ -6,8 +6,8 @@ For each password the URL gets a POST with ``username`` and ``password`` as a fo
 anything else to keep them out.
 """
 
+import argparse
 import re
-import sys
 from io import BytesIO
 from urllib.parse import urlencode
 
@@ -19,7 +19,11 @@ from sftpgo.config.load import load
 from sftpgo.hooks import Hooks, Method, account
 from sftpgo.service import build
 
-directory, url = sys.argv[1:]
+arguments = argparse.ArgumentParser()
+arguments.add_argument("directory", metavar="DIRECTORY")
+arguments.add_argument("url", metavar="URL")
+given = arguments.parse_args()
+directory, url = given.directory, given.url
 agent = Agent(reactor, connectTimeout=5)
 form = Headers({"Content-Type": ["application/x-www-form-urlencoded"]})
 

@@ -4,6 +4,7 @@ SFTPGO_EXAMPLE names the directory of the configuration.
 """
 
 import os
+import sys
 
 from twisted.application.service import Application
 from twisted.internet import reactor
@@ -12,5 +13,8 @@ from sftpgo.config.load import load
 from sftpgo.service import build
 
 application = Application("my-files")
-server = build(load(os.environ["SFTPGO_EXAMPLE"], environ={}), reactor)
+directory = os.environ.get("SFTPGO_EXAMPLE")
+if not directory:
+    sys.exit("SFTPGO_EXAMPLE must name the directory of the configuration")
+server = build(load(directory, environ={}), reactor)
 server.setServiceParent(application)

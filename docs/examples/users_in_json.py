@@ -6,9 +6,9 @@
 used and when they were last there is kept in memory alone.
 """
 
+import argparse
 import json
 import os
-import sys
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredLock
@@ -91,4 +91,6 @@ def main(directory):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("directory", metavar="DIRECTORY")
+    main(arguments.parse_args().directory)

@@ -4,7 +4,7 @@ python watch_operations.py DIRECTORY
 
 """
 
-import sys
+import argparse
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
@@ -13,7 +13,9 @@ from sftpgo.config.load import load
 from sftpgo.hooks import Hooks, Method, Verb, account
 from sftpgo.service import build
 
-directory = sys.argv[1]
+arguments = argparse.ArgumentParser()
+arguments.add_argument("directory", metavar="DIRECTORY")
+directory = arguments.parse_args().directory
 
 
 def before(operation):

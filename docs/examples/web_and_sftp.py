@@ -1,9 +1,10 @@
 """A web application with SFTP beside it: who signs up on the page can log in by SFTP at once.
 
-python web_and_sftp.py DIRECTORY [WEB-PORT [SFTP-PORT]]
+python web_and_sftp.py DIRECTORY [WEB-PORT] [SFTP-PORT]
 
 """
 
+import argparse
 import sys
 
 from klein import Klein
@@ -16,12 +17,17 @@ from sftpgo.errors import SFTPGoError
 from sftpgo.hooks import account
 from sftpgo.service import build
 
-directory, web_port, sftp_port = [*sys.argv[1:], "8000", "2022"][:3] if len(sys.argv) == 2 else sys.argv[1:4]
+arguments = argparse.ArgumentParser()
+arguments.add_argument("directory", metavar="DIRECTORY")
+arguments.add_argument("web_port", metavar="WEB-PORT", type=int, nargs="?", default=8000)
+arguments.add_argument("sftp_port", metavar="SFTP-PORT", type=int, nargs="?", default=2022)
+given = arguments.parse_args()
+directory = given.directory
 
 # The SFTP server: these lines are all of it.
 config = configured(
     directory,
-    sftpd={"bind_port": int(sftp_port), "bind_address": "127.0.0.1"},
+    sftpd={"bind_port": given.sftp_port, "bind_address": "127.0.0.1"},
     data_provider={"driver": "sqlite", "name": "users.db", "users_base_dir": f"{directory}/homes"},
     httpd={"bind_port": 0},
 )
@@ -66,7 +72,7 @@ def failed(failure):
 
 server.started.addCallback(listening)
 server.started.addErrback(failed)
-web = serverFromString(reactor, f"tcp:{web_port}:interface=127.0.0.1").listen(Site(app.resource()))
+web = serverFromString(reactor, f"tcp:{given.web_port}:interface=127.0.0.1").listen(Site(app.resource()))
 web.addCallback(lambda port: print(f"web on {port.getHost().port}", flush=True))
 web.addErrback(failed)
 reactor.run()
