@@ -124,9 +124,11 @@ async def _import(options: argparse.Namespace, loaded: Loaded, reactor: Any) -> 
                 options.dry_run,
             )
             await importer.run(source, report)
-    finally:
-        report.clear()
         report.end()
+    except BaseException:
+        report.broken_off()
+        raise
+    finally:
         await provider.stop()
 
 

@@ -47,8 +47,7 @@ class Importer:
         """
         while batch := await self.run_in_thread(_some, source.accounts):
             under_way = [Deferred.fromCoroutine(self._take(found)) for found in batch]
-            for result in await _all(under_way):
-                report.tell(result)
+            await _told(under_way, report)
             report.progress(source.progress())
 
     async def _take(self, found: Found) -> Result:
@@ -125,13 +124,15 @@ class Importer:
         return tuple(usable), tuple(notes)
 
 
-async def _all(under_way: list[Deferred[Result]]) -> list[Result]:
-    """Every result, when all have ended; raises what the first that failed raised."""
+async def _told(under_way: list[Deferred[Result]], report: Report) -> None:
+    """Tell every result, when all have ended; raises then what the first that failed raised."""
     outcomes: list[tuple[bool, Any]] = await DeferredList(under_way, consumeErrors=True)
+    for succeeded, outcome in outcomes:
+        if succeeded:
+            report.tell(outcome)
     for succeeded, outcome in outcomes:
         if not succeeded:
             outcome.raiseException()
-    return [outcome for _, outcome in outcomes]
 
 
 def _some(accounts: Iterator[Found]) -> list[Found]:

@@ -83,7 +83,13 @@ class Report:
         numbers = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
         self._write(f"{'would be: ' if self._dry_run else ''}{numbers}")
 
-    def clear(self) -> None:
+    def broken_off(self) -> None:
+        """Write the numbers if there are any: beside an error they tell what had been done before it."""
+        self._clear()
+        if self.counts:
+            self.end()
+
+    def _clear(self) -> None:
         """Take the bar off the terminal."""
         if self._terminal is not None and self._drawn:
             self._terminal.write("\r" + " " * len(self._drawn) + "\r")
@@ -94,7 +100,7 @@ class Report:
         return self._dry_run and outcome is not Outcome.SKIPPED
 
     def _write(self, line: str) -> None:
-        self.clear()
+        self._clear()
         self._output.write(line + "\n")
 
 

@@ -210,6 +210,7 @@ class MovedIn(ProviderTestCase):
         self.log_in(server)
 
     def test_import_that_fails(self) -> None:
+        """Only the error is said where nothing was taken, and the numbers where the source broke off later."""
         server = self.made({})
         folder = str(server.directory)
         (server.directory / "old.db").write_bytes(bytes(16) + (0xED0CDAED).to_bytes(4, "little") + bytes(4096))
@@ -217,11 +218,19 @@ class MovedIn(ProviderTestCase):
         for words, told in [
             ([f"{folder}/old.db"], "dumpdata"),
             ([f"{folder}/half.json"], "no dump of users"),
+            ([f"{folder}/half.json", "--dry-run"], "no dump of users"),
+            ([f"{folder}/nowhere.json"], "No such file"),
         ]:
             done = sftpgo("import", "-c", folder, *words)
-            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
             self.assertIn(told, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
+        (user,) = self.users()
+        many = ",".join(json.dumps({**user, "username": f"user{number}"}) for number in range(70))
+        (server.directory / "half.json").write_text(f'{{"users":[{many},')
+        done = sftpgo("import", "-c", folder, "-q", f"{folder}/half.json")
+        said = (1, "64 added, 0 changed, 0 unchanged, 0 skipped\n")
+        self.assertEqual((done.returncode, done.stdout), said, done.stderr)
 
     def test_view_over_accounts_of_ones_own(self) -> None:
         """Read only: a login works and leaves no complaint, a change over REST is refused."""

@@ -52,9 +52,11 @@ class ImporterTestCase(TestCase):
     def dump(self, *users: User) -> str:
         return self.write(json.dumps({"users": [user_to_json(user, with_password=True) for user in users]}))
 
-    async def moved(self, provider: Any, path: str, wanted: str = "dump", **options: Any) -> tuple[list[int], str]:
-        """The numbers of those added, changed, unchanged and skipped; and the lines."""
-        output = io.StringIO()
+    async def moved(
+        self, provider: Any, path: str, wanted: str = "dump", *, output: io.StringIO | None = None, **options: Any
+    ) -> tuple[list[int], str]:
+        """The numbers of those added, changed, unchanged and skipped; and the lines, which also go to C{output}."""
+        output = output or io.StringIO()
         report = Report(output, None, dry_run=options.get("dry_run", False), quiet=False)
         passwords = Passwords(deferToThread, workers=2)
         importer = Importer(provider, passwords, authorized_keys.check, deferToThread, **options)
@@ -65,6 +67,16 @@ class ImporterTestCase(TestCase):
 
     async def all(self, provider: Any) -> list[User]:
         return [attrs.evolve(user, id=0) for user in await provider.dump()]
+
+
+class _FailsForB(MemoryProvider):
+    """A store that has no room for one user."""
+
+    async def add(self, user: User) -> User:
+        """Add anybody but b."""
+        if user.username == "b":
+            raise ProviderError("no room")
+        return await super().add(user)
 
 
 class Moving(ImporterTestCase):
@@ -188,6 +200,18 @@ class Moving(ImporterTestCase):
             await self.moved(provider, self.dump(account("a")))
         except ProviderError as error:
             self.assertEqual(str(error), "the data provider is stopped")
+        else:
+            self.fail("no error")
+
+    async def test_a_store_that_fails_for_one(self) -> None:
+        """The others of its batch are stored by then, and told."""
+        provider = await self.started(_FailsForB())
+        output = io.StringIO()
+        try:
+            await self.moved(provider, self.dump(*map(account, "abc")), output=output)
+        except ProviderError:
+            self.assertEqual([user.username for user in await provider.dump()], ["a", "c"])
+            self.assertEqual(output.getvalue(), "user 0: a: added\nuser 2: c: added\n")
         else:
             self.fail("no error")
 
