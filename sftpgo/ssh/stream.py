@@ -42,10 +42,13 @@ DUE: Final = 192 * 1024
 """Received bytes that are served before more are decrypted: they should still be in the processor's cache."""
 
 LARGEST_REQUEST: Final = 272 * 1024
-"""What a turn allows for at least, in bytes: one request of any size can be served in it.
+"""Bytes that suffice for a request of any size: with less left of it a turn ends.
 
 A request that needs more would never have its turn, so no handler may take one: L{sftpgo.ssh.sftp.MAX_PACKET}.
 """
+
+TURN: Final = 528 * 1024
+"""What a turn allows for while others wait, in bytes: two of the largest READs, which are sent together."""
 
 ALONE: Final = 1024 * 1024
 """What it allows for while nobody else waits: larger pieces cost less."""
@@ -208,7 +211,7 @@ class ByteStream:
     def take_turn(self) -> int:
         """The turn has come; how many bytes of files were served."""
         self._queued = False
-        return self._serve(LARGEST_REQUEST if self._turns.busy else ALONE)
+        return self._serve(TURN if self._turns.busy else ALONE)
 
     def finish(self, status: int) -> None:
         """Close the channel with this exit status when all in C{outgoing} has been sent."""
