@@ -24,6 +24,9 @@ MAX_PASSWORD_LENGTH = 1024
 #: Characters of the text columns: username, home_dir and the hash of the password.
 _MAX_COLUMN_LENGTH = 255
 
+#: Bytes of one name in a path: NAME_MAX of limits.h, which the usual file systems of Linux have.
+_MAX_NAME_LENGTH = 255
+
 #: The widths of the number columns.
 _INT32 = (
     "status",
@@ -75,6 +78,7 @@ def validate(
         _check_home_name(user.username)
     valid = attrs.evolve(user, home_dir=home_dir, permissions=permissions)
     _check_columns(valid)
+    _check_home(valid.home_dir)
     _check_password(valid.password, is_hashed)
     return valid
 
@@ -152,11 +156,17 @@ def _check_columns(user: User) -> None:
     if any(category(character) == "Cc" for character in user.username):
         raise ValidationError("username cannot hold control characters", "username")
     _check_text("home_dir", user.home_dir)
-    if "\0" in user.home_dir:
-        raise ValidationError("home_dir cannot hold a NUL character", "home_dir")
     for names, bits in ((_INT32, 32), (_INT64, 64)):
         for name in names:
             _check_integer(name, getattr(user, name), bits)
+
+
+def _check_home(path: str) -> None:
+    """What no directory can be made of would be refused at every login; whether one can be made only the disk knows."""
+    if "\0" in path:
+        raise ValidationError("home_dir cannot hold a NUL character", "home_dir")
+    if any(len(name.encode("utf-8")) > _MAX_NAME_LENGTH for name in path.split("/")):
+        raise ValidationError(f"home_dir cannot hold a name longer than {_MAX_NAME_LENGTH} bytes", "home_dir")
 
 
 def _check_text(name: str, value: str) -> None:

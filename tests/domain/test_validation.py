@@ -122,6 +122,10 @@ class Refusals(SynchronousTestCase):
         self.assertRefused("home_dir cannot be longer than 255 characters", changed(home_dir="/" + "a" * 255))
         self.assertRefused("home_dir cannot hold a NUL character", changed(home_dir="/a\0"))
         self.assertRefused("home_dir is not valid Unicode", changed(home_dir="/a\ud800"))
+        self.assertRefused("home_dir cannot hold a name longer than 255 bytes", changed(home_dir="/a/" + "é" * 128))
+        self.assertEqual(valid(changed(home_dir="/a" + "é" * 127)).home_dir, "/a" + "é" * 127)
+        with self.assertRaises(ValidationError):
+            valid(changed(username="é" * 128, home_dir=""), "/srv")
 
     def test_numbers_that_no_column_holds(self) -> None:
         narrow = ["uid", "gid", "max_sessions", "quota_files", "upload_bandwidth", "download_bandwidth"]
