@@ -21,6 +21,7 @@ _sftpgo() {
     'portable -g'|'portable --permissions') words="" ;;
     'portable -u'|'portable --username') words="" ;;
     'portable -p'|'portable --password') words="" ;;
+    'portable --password-file') words="" ;;
     'portable -k'|'portable --public-key') kind=-f ;;
     'portable -s'|'portable --sftpd-port') words="" ;;
     'portable -c'|'portable --ssh-commands') words="" ;;
@@ -109,7 +110,7 @@ _sftpgo() {
       case "$place" in
         "") words="serve portable initprovider import rest explain check-config doctor service completion -h --help -v --version" ;;
         "serve") words="-c --config-dir -f --config-file --config -w --wait -l --log-file-path -s --log-max-size -b --log-max-backups -a --log-max-age -z --log-compress -v --log-verbose --help" ;;
-        "portable") words="-h --help -d --directory -g --permissions -u --username -p --password -k --public-key -s --sftpd-port -c --ssh-commands -l --log-file-path --bind-address -S --advertise-service --no-advertise-service -C --advertise-credentials --no-advertise-credentials" ;;
+        "portable") words="-h --help -d --directory -g --permissions -u --username -p --password --password-file -k --public-key -s --sftpd-port -c --ssh-commands -l --log-file-path --bind-address -S --advertise-service --no-advertise-service -C --advertise-credentials --no-advertise-credentials" ;;
         "initprovider") words="-h --help -c --config-dir -f --config-file --config -w --wait" ;;
         "import") words="-h --help -c --config-dir -f --config-file --config -w --wait --format --dry-run -q --quiet --table --shadow --min-uid --max-uid --permissions" ;;
         "rest") words="add-user update-user delete-user get-users get-user-by-id get-quota-scans start-quota-scan cancel-quota-scan get-connections close-connection get-version get-provider-status dumpdata loaddata explain events completion -h --help -b --base-url -a --auth-type -u --auth-user -p --auth-password -d --debug -i --insecure --ca-file --timeout -o --output -t --no-color" ;;

@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> int:
     try:
         if not hasattr(sys.stdout, "isatty"):  # None, where it was closed before the start
             raise StartupError("standard output is closed: nobody could be told how to get in")
-        share = parse(words)
+        share = parse(words, os.environ)
         keys = hostkeys.find_or_make(os.environ, share.user.home_dir, lambda text: said(f"sftpgo: {text}"))
     except SFTPGoError as error:
         said(f"sftpgo: {error}")

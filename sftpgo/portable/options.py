@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -19,6 +19,7 @@ from sftpgo.domain.permissions import Permission
 from sftpgo.domain.user import STATUS_ENABLED, User
 from sftpgo.domain.validation import validate
 from sftpgo.errors import SFTPGoError, StartupError
+from sftpgo.portable.password import VARIABLE, given_password
 from sftpgo.ssh import authorized_keys
 
 _ABOUT = """Shares one directory over SFTP until Ctrl-C, without a configuration: one account, kept in memory."""
@@ -60,24 +61,25 @@ class Share:
     advertise_credentials: bool
 
 
-def parse(words: Sequence[str]) -> Share:
-    """Read the flags.
+def parse(words: Sequence[str], environ: Mapping[str, str]) -> Share:
+    """Read the flags, and from the environment a password that is not among them.
 
     @raise StartupError: naming the flag that cannot be used.
     @raise SystemExit: for what is no flag, and after C{--help}.
     """
     given = flags().parse_args([_switch(word) for word in words])
     keys = _public_keys(given.public_key)
-    generated = not given.password and not keys
+    password, origin = given_password(given.password, given.password_file, environ)
+    generated = not password and not keys
     user = User(
         status=STATUS_ENABLED,
         username=given.username,
-        password=_password() if generated else given.password,
+        password=_password() if generated else password,
         public_keys=keys,
         home_dir=_directory(given.directory),
         permissions={"/": _permissions(given.permissions)},
     )
-    _check(user)
+    _check(user, origin)
     return Share(
         user=user,
         generated=generated,
@@ -102,7 +104,12 @@ def flags() -> Parser:
         help="what the user may do, with commas between (default: list,download); * for all",
     )
     add("-u", "--username", default="user", help="(default: user)")
-    add("-p", "--password", default="", help="left out, and without a key, one is made up and shown")
+    add("-p", "--password", help=f"left out, and without a key, one is made up and shown; others see it [{VARIABLE}]")
+    add(
+        "--password-file",
+        metavar="FILE",
+        help="with the password in its first line; others do not see it; - for stdin",
+    )
     add("-k", "--public-key", action="append", default=[], help="a public key, or a file of them; may be repeated")
     add("-s", "--sftpd-port", default="0", help="0 or less: any free one of 49152 to 64151 (default)")
     add("-c", "--ssh-commands", action="append", help="to enable (default: md5sum,sha1sum,cd,pwd); * for all")
@@ -204,9 +211,9 @@ def _key_file(path: str) -> list[str]:
     return lines
 
 
-def _check(user: User) -> None:
+def _check(user: User, password_origin: str) -> None:
     """What the rules for every account say, but for the home's length: no database has to hold it."""
-    flags = {"username": "-u", "password": "-p"}
+    flags = {"username": "-u", "password": password_origin}
     if not user.username:
         raise StartupError("-u: the name of the user is empty")
     try:

@@ -33,6 +33,7 @@ _VARIABLES: Final = (
         "SFTPGO_SECTION__KEY",
         "Any key of the configuration, as SFTPGO_SFTPD__BIND_PORT; goes before the file. Lists have commas between.",
     ),
+    ("SFTPGO_PORTABLE_PASSWORD", "The password of portable mode, which other users do not see as they do a flag."),
 )
 _FILES: Final = (
     (

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import paramiko
@@ -58,38 +58,62 @@ class Portable:
         self._terminal = terminal
         self._ours = -1
 
-    def start(self, *flags: str, state: Path | None = None, under: Sequence[str] = ()) -> Portable:
+    def start(
+        self,
+        *flags: str,
+        state: Path | None = None,
+        under: Sequence[str] = (),
+        typed: str = "",
+        environ: Mapping[str, str] | None = None,
+    ) -> Portable:
         """Start it, and wait until it is ready.
 
         @param state: where it is to keep its host keys; else there are some already, for making them takes a while.
         @param under: a program that is to run it.
+        @param typed: at its standard input, the terminal if it has one, which asks for it.
+        @param environ: further variables.
         """
         if state is None:
             state = self.work / "state"
             kept_keys(state)
         self._ours, theirs = pty.openpty() if self._terminal else os.pipe()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("SFTPGO_")}
-        environ |= {"XDG_STATE_HOME": str(state), "TERM": "xterm", "PYTHONUTF8": "1"}
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("SFTPGO_")}
+        variables |= {"XDG_STATE_HOME": str(state), "TERM": "xterm", "PYTHONUTF8": "1", **(environ or {})}
         for name in ("COLUMNS", "LINES"):
-            environ.pop(name, None)
+            variables.pop(name, None)
         if self._terminal:
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self._columns, 0, 0))
         leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self._process = subprocess.Popen(
             [*leash, *under, sys.executable, "-m", "sftpgo", "portable", "-d", str(self.share), *flags],
             cwd=ROOT,
-            env=environ,
-            stdin=subprocess.DEVNULL,
+            env=variables,
+            stdin=self._standard_input(theirs) if typed else subprocess.DEVNULL,
             stdout=theirs,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=_take_terminal if self._terminal else None,  # noqa: PLW1509 -- one system call
         )
         os.close(theirs)
+        if typed:
+            self._type(typed)
         found = _READY.search(self.wait_for(r"Ctrl-C stops the server\."))
         assert found is not None
         self.port, self.username, self.password = int(found[1]), found[2], found[3]
         return self
+
+    def _standard_input(self, terminal: int) -> int:
+        return terminal if self._terminal else subprocess.PIPE
+
+    def _type(self, text: str) -> None:
+        assert self._process is not None
+        if self._terminal:
+            self.wait_for("Password: ")
+            os.write(self._ours, text.encode())
+        else:
+            assert self._process.stdin is not None
+            self._process.stdin.write(text.encode())
+            self._process.stdin.close()
 
     @property
     def text(self) -> str:

@@ -31,7 +31,7 @@ class OptionsTestCase(SynchronousTestCase):
         self.share.mkdir()
 
     def parse(self, *words: str):
-        return parse(["-d", str(self.share), *words])
+        return parse(["-d", str(self.share), *words], {})
 
     def refused(self, *words: str) -> str:
         """The one line that is said of a flag that cannot be used."""
@@ -74,7 +74,8 @@ class MeaningTests(OptionsTestCase):
                 *("--directory", str(self.share), "--permissions", "*", "--public-key", KEY, "--sftpd-port=2022"),
                 *("--ssh-commands", "*", "--username=anna", "--advertise-service", "--advertise-credentials=true"),
                 *("--log-file-path", "", "--password", ""),
-            ]
+            ],
+            {},
         )
         self.assertEqual(share.user.permissions, {"/": ("*",)})
         self.assertEqual(share.commands, SSH_COMMANDS)
@@ -122,12 +123,12 @@ class MeaningTests(OptionsTestCase):
         for _ in range(4):
             deep /= "d" * 100
         deep.mkdir(parents=True)
-        self.assertEqual(parse(["-d", str(deep)]).user.home_dir, str(deep))
+        self.assertEqual(parse(["-d", str(deep)], {}).user.home_dir, str(deep))
 
     def test_link_to_a_directory(self) -> None:
         link = self.work / "link"
         link.symlink_to(self.share)
-        self.assertEqual(parse(["-d", str(link)]).user.home_dir, str(self.share))
+        self.assertEqual(parse(["-d", str(link)], {}).user.home_dir, str(self.share))
 
 
 class RefusalTests(OptionsTestCase):
@@ -136,8 +137,8 @@ class RefusalTests(OptionsTestCase):
     def test_directory(self) -> None:
         file = self.work / "file"
         file.touch()
-        self.assertIn("-d: there is no directory", str(self.assertRaises(StartupError, parse, ["-d", "/nowhere"])))
-        self.assertIn("is no directory", str(self.assertRaises(StartupError, parse, ["-d", str(file)])))
+        self.assertIn("-d: there is no directory", str(self.assertRaises(StartupError, parse, ["-d", "/nowhere"], {})))
+        self.assertIn("is no directory", str(self.assertRaises(StartupError, parse, ["-d", str(file)], {})))
 
     def test_unreadable_directory(self) -> None:
         self.share.chmod(0)
@@ -186,7 +187,7 @@ class RefusalTests(OptionsTestCase):
     def test_no_flag(self) -> None:
         for words in (["--nonsense"], ["-d"], ["-x"], ["--dir", "/"]):
             with contextlib.redirect_stderr(io.StringIO()) as said:
-                self.assertEqual(self.assertRaises(SystemExit, parse, words).code, 1)
+                self.assertEqual(self.assertRaises(SystemExit, parse, words, {}).code, 1)
             self.assertEqual(len(said.getvalue().strip().splitlines()), 1)
 
     def test_an_address_of_others(self) -> None:
