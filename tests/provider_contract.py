@@ -2,107 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import Any
-
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
 from zope.interface.verify import verifyObject
 
-from sftpgo.domain.search import Search, Sort, State
+from sftpgo.domain.search import Search
 from sftpgo.domain.user import Filters, User
 from sftpgo.errors import NotFound, ProviderError, ValidationError
 from sftpgo.interfaces import IDataProvider
-
-NAMES = [
-    "alice",
-    "Alice",
-    "ALICE",
-    "o'brien",
-    'say "hi"',
-    "100%",
-    "_",
-    "%",
-    "back\\slash",
-    "; DROP TABLE users; --",
-    "?1 :name %s %(x)s",
-    "tab\tand\nnewline",
-    " space ",
-    "émile",
-    "e\u0301mile",
-    "\N{PILE OF POO}",
-    "\uffee",
-    "n" * 255,
-    "\N{PILE OF POO}" * 255,
-]
-
-FULL = User(
-    id=99,
-    status=1,
-    username="full",
-    expiration_date=1577836800000,
-    password="$argon2id$v=19$m=65536,t=3,p=2$c2FsdA$aGFzaA",
-    public_keys=("ssh-ed25519 AAAA one", 'from="*" ssh-rsa BBBB "two" \N{PILE OF POO}'),
-    home_dir="/srv/full of % ' \" \N{PILE OF POO}",
-    uid=1000,
-    gid=1001,
-    max_sessions=3,
-    quota_size=2**40,
-    quota_files=2**31 - 1,
-    permissions={"/": ("*",), "/sub dir/\N{PILE OF POO}": ("list", "download"), "/none": ()},
-    upload_bandwidth=128,
-    download_bandwidth=256,
-    filters=Filters(("192.168.0.0/24", "::1/128"), ("10.0.0.0/8",)),
-)
-
-COUNTED = {"used_quota_size": 11, "used_quota_files": 12, "last_quota_update": 13, "last_login": 14}
+from tests.provider_case import COUNTED, FULL, NAMES, a_user, at_once
+from tests.provider_searches import SearchContract
 
 
-def a_user(name: str, **values: Any) -> User:
-    return User(username=name, home_dir=f"/srv/{len(name)}", permissions={"/": ("*",)}, **values)
-
-
-def at_once(calls: Sequence[Awaitable[Any]]) -> Deferred[list[Any]]:
-    """All of them under way together."""
-    return gatherResults([Deferred.fromCoroutine(call) for call in calls], consumeErrors=True)  # type: ignore[arg-type]
-
-
-class ProviderContract:
+class ProviderContract(SearchContract):
     """C{make_provider} gives a new, empty provider that was not started yet."""
-
-    provider: Any
-    #: What an unknown name and the unknown id 77 are answered with.
-    no_such_name = "Not found: sql: no rows in result set"
-    no_such_id = "Not found: sql: no rows in result set"
-    duplicate = "UNIQUE constraint failed: users.username"
-    #: What a negative limit gives: C{all}, C{none}, or an C{error}, where the database itself refuses it.
-    negative_limit = "all"
-
-    def make_provider(self) -> Any:
-        raise AssertionError("each provider's own test says how it is made")
-
-    async def setUp(self) -> None:
-        self.provider = self.make_provider()
-        self.addCleanup(lambda: Deferred.fromCoroutine(self.provider.stop()))
-        await self.provider.start()
-
-    async def raises(self, kind: type[Exception], call: Awaitable[Any]) -> str:
-        """Await it, expect this very error, and return its text."""
-        try:
-            result = await call
-        except kind as error:
-            return str(error)
-        raise self.failureException(f"{kind.__name__} expected, {result!r} returned")
-
-    async def add_all(self, names: Sequence[str]) -> None:
-        await at_once([self.provider.add(a_user(name)) for name in names])
-
-    async def fill(self, names: Sequence[str]) -> None:
-        """Store very many; a provider that waits for the disk each time does it in its own way."""
-        await self.add_all(names)
-
-    async def names(self, *args: Any, **kwargs: Any) -> list[str]:
-        return [user.username for user in await self.provider.users(*args, **kwargs)]
 
     async def test_interface(self) -> None:
         self.assertTrue(verifyObject(IDataProvider, self.provider))
@@ -342,95 +254,6 @@ class ProviderContract:
         await self.add_all(["b", "d"])
         rest = [user.username for user in await self.provider.dump(first[-1], 10)]
         self.assertEqual((first, rest), (["a", "c"], ["d", "e", "g"]))
-
-    async def found(self, text: str = "", **values: Any) -> tuple[list[str], int]:
-        result = await self.provider.search(Search(text, **values))
-        return [user.username for user in result.users], result.count
-
-    async def fill_for_searches(self) -> None:
-        full = {"status": 1, "quota_files": 2}
-        for user in (
-            a_user("bob", status=1, expiration_date=50),
-            a_user("alice", status=1, quota_size=10, expiration_date=150),
-            attrs.evolve(a_user("carol", **full), home_dir="/srv/Special_100%"),
-            attrs.evolve(a_user("dave"), permissions={"/": ("*",), "/bob": ("list",)}),
-        ):
-            await self.provider.add(user)
-        await self.provider.update_quota("carol", 2, 30, 1)
-        await self.provider.update_quota("alice", 1, 9, 1)
-        await self.provider.update_last_login("dave", 5)
-
-    async def test_search_pages(self) -> None:
-        self.assertEqual(await self.found(), ([], 0))
-        await self.add_all([f"u{number}" for number in range(9)])
-        self.assertEqual(await self.found(limit=3), (["u0", "u1", "u2"], 9))
-        self.assertEqual(await self.found(limit=3, offset=7), (["u7", "u8"], 9))
-        self.assertEqual(await self.found(limit=3, offset=9), ([], 9))
-        self.assertEqual(await self.found(limit=2, descending=True), (["u8", "u7"], 9))
-        self.assertEqual(await self.found("u", limit=2, offset=1, descending=True), (["u7", "u6"], 9))
-        self.assertEqual(await self.found("u", limit=0), ([], 9))
-        self.assertEqual(await self.found("u", limit=-1, offset=-1), ([], 9))
-        self.assertEqual(await self.found(limit=-1), ([], 9))
-
-    async def test_search_sorts(self) -> None:
-        await self.fill_for_searches()
-        for sort, ascending, descending in (
-            (Sort.USERNAME, "alice bob carol dave", "dave carol bob alice"),
-            (Sort.STATUS, "dave alice bob carol", "alice bob carol dave"),
-            (Sort.EXPIRATION, "carol dave bob alice", "alice bob carol dave"),
-            (Sort.QUOTA, "bob dave alice carol", "carol alice bob dave"),
-            (Sort.LAST_LOGIN, "alice bob carol dave", "dave alice bob carol"),
-            (Sort.ID, "bob alice carol dave", "dave carol alice bob"),
-        ):
-            self.assertEqual(await self.found(sort=sort), (ascending.split(), 4))
-            self.assertEqual(await self.found(sort=sort, descending=True), (descending.split(), 4))
-            self.assertEqual(await self.found("srv", sort=sort, limit=2, offset=1), (ascending.split()[1:3], 4))
-
-    async def test_search_states(self) -> None:
-        await self.fill_for_searches()
-        for state, names in (
-            (State.ANY, ["alice", "bob", "carol", "dave"]),
-            (State.ACTIVE, ["alice", "carol"]),
-            (State.DISABLED, ["dave"]),
-            (State.EXPIRED, ["bob"]),
-            (State.FULL, ["carol"]),
-        ):
-            self.assertEqual(await self.found(state=state, now=100), (names, len(names)))
-        self.assertEqual(await self.found(state=State.EXPIRED, now=50), ([], 0))
-        self.assertEqual(await self.found("ar", state=State.ACTIVE, now=100), (["carol"], 1))
-        self.assertEqual(await self.found("bo", state=State.ACTIVE, now=100), ([], 0))
-
-    async def test_search_texts(self) -> None:
-        await self.fill_for_searches()
-        for text, names in (
-            ("ALI", ["alice"]),
-            ("aRo", ["carol"]),
-            ("special", ["carol"]),
-            ("_1", ["carol"]),
-            ("l_0", []),
-            ("L_100%", ["carol"]),
-            ("_", ["carol"]),
-            ("%", ["carol"]),
-            ("|", []),
-            ("\\", []),
-            ("'", []),
-            ('"', []),
-            ("quota", []),
-            ("list", []),
-            ("/srv/", ["alice", "bob", "carol", "dave"]),
-            ("\ud800", []),
-            ("a\0b", []),
-            ("\N{PILE OF POO}", []),
-            ("x" * 10_000, []),
-        ):
-            self.assertEqual((text, await self.found(text)), (text, (names, len(names))))
-
-    async def test_search_finds_every_name(self) -> None:
-        await self.add_all(NAMES)
-        for name in NAMES:
-            names, count = await self.found(name)
-            self.assertIn(name, names)
-            self.assertEqual(len(names), count)
 
     async def test_stopped(self) -> None:
         stored = await self.provider.add(a_user("a"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import sftpgo.avatars.handle
@@ -87,3 +88,12 @@ def faulty_os(test: Any) -> FaultyOS:
     test.patch(sftpgo.storage.location, "os", _WithoutClose(faulty))
     test.patch(sftpgo.storage.rename, "renameat2", faulty.renameat2)
     return faulty
+
+
+def fails_with(number: int) -> Callable[..., Any]:
+    """A call that raises this errno, to stand in for another."""
+
+    def fails(*_args: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fails

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sftpgo.dataprovider.sql import inserted
-from tests.provider_contract import a_user
+from tests.provider_case import a_user
 
 
 def rows_of(names: Sequence[str]) -> tuple[list[str], list[tuple[object, ...]]]:

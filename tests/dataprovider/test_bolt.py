@@ -15,10 +15,11 @@ from sftpgo.dataprovider.bolt import BoltProvider
 from sftpgo.dataprovider.keyvalue import is_bbolt
 from sftpgo.domain.search import Search, SearchResult, Sort
 from sftpgo.errors import NotFound, ProviderError, StartupError
+from tests.dataprovider.sqlitefiles import new_path, put, read
 from tests.dataprovider.stores import file_settings, provider_of
-from tests.dataprovider.test_sqlite import new_path, put, read
 from tests.dataprovider.test_sqlite_processes import Writer
-from tests.provider_contract import ProviderContract, a_user, at_once
+from tests.provider_case import a_user, at_once
+from tests.provider_contract import ProviderContract
 
 
 class Bolt(ProviderContract, TestCase):

@@ -21,9 +21,9 @@ from sftpgo.dataprovider.readonly import ReadOnlyProvider
 from sftpgo.errors import StartupError
 from sftpgo.initprovider import run
 from tests import databases
+from tests.dataprovider.sqlitefiles import put
 from tests.dataprovider.stores import file_settings, mysql_settings, postgresql_settings, provider_of
-from tests.dataprovider.test_sqlite import put
-from tests.provider_contract import a_user
+from tests.provider_case import a_user
 
 NAMES = ["20190828", "20191112", "20191230"]
 FIRST = (

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from tests.harness import ROOT
-from tests.provider_contract import a_user
+from tests.provider_case import a_user
 
 
 def example() -> Any:

@@ -13,7 +13,8 @@ from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.errors import StartupError
 from sftpgo.jsons import user_to_json
 from tests.dataprovider.stores import provider_of
-from tests.provider_contract import COUNTED, FULL, ProviderContract, a_user
+from tests.provider_case import COUNTED, FULL, a_user
+from tests.provider_contract import ProviderContract
 
 
 class Memory(ProviderContract, TestCase):

@@ -19,7 +19,7 @@ from sftpgo.dataprovider.waiting import started
 from sftpgo.errors import NotFound, ProviderError, StartupError
 from tests import databases
 from tests.dataprovider.stores import mysql_settings, postgresql_settings, provider_of
-from tests.provider_contract import a_user, at_once
+from tests.provider_case import a_user, at_once
 
 
 class Outages:

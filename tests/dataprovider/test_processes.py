@@ -14,7 +14,7 @@ import sftpgo
 from sftpgo.config.model import DataProvider
 from sftpgo.dataprovider.initialise import initialise
 from tests.dataprovider.stores import file_settings, mysql_settings, postgresql_settings, provider_of
-from tests.provider_contract import a_user, at_once
+from tests.provider_case import a_user, at_once
 
 INCREMENTER = str(Path(__file__).with_name("incrementer.py"))
 COUNT = 1000

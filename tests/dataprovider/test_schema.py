@@ -14,8 +14,8 @@ from sftpgo.dataprovider import schema
 from sftpgo.dataprovider.schema import Script, pending, split, statements
 from sftpgo.domain.user import Filters
 from sftpgo.errors import StartupError
-from tests.dataprovider.test_sqlite import new_path, sqlite_provider
-from tests.provider_contract import a_user, at_once
+from tests.dataprovider.sqlitefiles import new_path, sqlite_provider
+from tests.provider_case import a_user, at_once
 
 #: name, type, NOT NULL: the table as it is after all scripts.
 COLUMNS = [

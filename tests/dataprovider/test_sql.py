@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.dataprovider import schema, sql
 from sftpgo.dataprovider.rows import MOST, bounded, row_from_user
-from tests.provider_contract import FULL
+from tests.provider_case import FULL
 
 TABLE = sql.users_table("users")
 STATEMENTS = sql.statements(TABLE)

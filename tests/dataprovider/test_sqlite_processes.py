@@ -17,8 +17,8 @@ from twisted.trial.unittest import TestCase
 
 import sftpgo
 from sftpgo.dataprovider.sqlite import SQLiteProvider
-from tests.dataprovider.test_sqlite import new_path, put, read, sqlite_provider
-from tests.provider_contract import a_user, at_once
+from tests.dataprovider.sqlitefiles import new_path, put, read, sqlite_provider
+from tests.provider_case import a_user, at_once
 
 WRITER = str(Path(__file__).with_name("writer.py"))
 

@@ -24,7 +24,7 @@ from sftpgo.jsons import user_to_json
 from sftpgo.passwords import Passwords
 from sftpgo.ssh import authorized_keys
 from tests.dataprovider.stores import file_settings, mysql_settings, postgresql_settings, provider_of
-from tests.provider_contract import COUNTED
+from tests.provider_case import COUNTED
 
 HASH = "$6$salt$" + "x" * 86
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCAv6TzdDBqTCbcKhO3bbYYxIVQ4hWHwvtbWe4QXmDx c"

@@ -18,7 +18,7 @@ from sftpgo.importing.formats import opener
 from sftpgo.importing.found import EVERYTHING, Found, Options, SourceError
 from sftpgo.jsons import user_to_json
 from tests.dataprovider.test_schema import COLUMNS, STAGES, older_file
-from tests.provider_contract import COUNTED, FULL, a_user
+from tests.provider_case import COUNTED, FULL, a_user
 
 SHA512 = "$6$salt$" + "x" * 86
 ALL = {"permissions": {"/": ("*",)}, "status": 1}
