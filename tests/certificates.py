@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(directory: Path, name: str) -> tuple[Path, Path, x509.Certificate]:
-    """Make a key and a certificate for C{name}; returns their files and the certificate."""
+def self_signed(directory: Path, name: str, *, passphrase: bytes | None = None) -> tuple[Path, Path, x509.Certificate]:
+    """Make a key and a certificate for C{name}; returns C{key.pem}, C{certificate.pem}, and what is in the latter."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -29,8 +29,7 @@ def self_signed(directory: Path, name: str) -> tuple[Path, Path, x509.Certificat
         .sign(key, hashes.SHA256())
     )
     key_file, certificate_file = directory / "key.pem", directory / "certificate.pem"
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return key_file, certificate_file, certificate

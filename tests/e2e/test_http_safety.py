@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import http.client
 import json
 import os
@@ -14,36 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import bcrypt
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.errors import StartupError
 from sftpgo.tls import Certificate
+from tests.certificates import self_signed
 from tests.harness import PATIENCE, Server
-
-
-def make_certificate(directory: Path, name: str = "localhost", passphrase: bytes | None = None) -> tuple[Path, Path]:
-    """A self-signed certificate and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    (directory / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (directory / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
-    return directory / "cert.pem", directory / "key.pem"
 
 
 class ServerTests(SynchronousTestCase):
@@ -75,8 +50,8 @@ class ServerTests(SynchronousTestCase):
             connection.close()
 
     def test_tls_and_authentication(self) -> None:
-        server = self.server(certificate_file="cert.pem", certificate_key_file="key.pem", auth_user_file="users")
-        make_certificate(server.directory)
+        server = self.server(certificate_file="certificate.pem", certificate_key_file="key.pem", auth_user_file="users")
+        self_signed(server.directory, "localhost")
         stored = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
         (server.directory / "users").write_text(f"admin:{stored}\n")
         # The welcome and the log say where.
@@ -96,21 +71,21 @@ class ServerTests(SynchronousTestCase):
             self.get(server, credentials, old)
         # A new certificate, and then one that is damaged, which changes nothing.
         before = self.subject(server, context)
-        make_certificate(server.directory)
+        self_signed(server.directory, "localhost")
         self.hang_up(server, "loaded again")
         after = self.subject(server, context)
         self.assertNotEqual(before, after)
-        (server.directory / "cert.pem").write_text("damaged")
+        (server.directory / "certificate.pem").write_text("damaged")
         self.hang_up(server, "the configuration stays as it is: httpd.certificate_file")
         self.assertEqual(self.subject(server, context), after)
         # Other files, and another name to be called by; the names of who may ask are those of the new file only.
         other = server.directory / "other"
         other.mkdir()
-        make_certificate(other)
+        self_signed(other, "localhost")
         (other / "users").write_text(f"boss:{stored}\n")
         server.configure(
             "httpd",
-            certificate_file="other/cert.pem",
+            certificate_file="other/certificate.pem",
             certificate_key_file="other/key.pem",
             auth_user_file="other/users",
             allowed_hosts=["sftp.example"],
@@ -163,7 +138,7 @@ class CertificateTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
-        self.certificate, self.key = make_certificate(self.directory)
+        self.key, self.certificate, _ = self_signed(self.directory, "localhost")
 
     def fault(self) -> str:
         certificate = Certificate(str(self.certificate), str(self.key))
@@ -172,11 +147,11 @@ class CertificateTests(SynchronousTestCase):
     def test_faults(self) -> None:
         other = self.directory / "other"
         other.mkdir()
-        _, foreign = make_certificate(other)
+        foreign, _, _ = self_signed(other, "localhost")
         good, self.key = self.key, foreign
         self.assertIn("is not the key of the certificate", self.fault())
         self.key = good
-        _, locked = make_certificate(other, passphrase=b"secret")
+        locked, _, _ = self_signed(other, "localhost", passphrase=b"secret")
         self.key = locked
         self.assertIn("passphrase", self.fault())
         self.key = good
