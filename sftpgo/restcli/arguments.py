@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from sftpgo.domain.explain import OPERATIONS
 from sftpgo.domain.permissions import Permission
 
+_LONGEST_WAIT = 1_000_000_000.0
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -76,7 +78,7 @@ def _general(top: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
     top.add_argument("-d", "--debug", action="store_true", help="show requests on standard error")
     top.add_argument("-i", "--insecure", action="store_true", help="do not check the server's certificate")
     top.add_argument("--ca-file", help="certificates to trust, PEM")
-    top.add_argument("--timeout", type=float, default=60.0, help="seconds to wait (default: 60)")
+    top.add_argument("--timeout", type=_seconds, default=60.0, help="seconds to wait (default: 60)")
     top.add_argument("-o", "--output", choices=("json", "table"), default="json", help="(default: json)")
     top.add_argument("-t", "--no-color", action="store_true", help="no colours on a terminal [NO_COLOR]")
 
@@ -101,6 +103,17 @@ def _fields(one: argparse.ArgumentParser, status: int | None) -> None:
     one.add_argument("-E", "--expiration-date", type=_date, metavar="YYYY-MM-DD", help="UTC; empty: never")
     one.add_argument("-Y", "--allowed-ip", nargs="*", metavar="NETWORK", help="networks to log in from")
     one.add_argument("-N", "--denied-ip", nargs="*", metavar="NETWORK", help="networks not to log in from")
+
+
+def _seconds(text: str) -> float:
+    """A time that a socket can wait."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_WAIT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {_LONGEST_WAIT:g}")
+    return seconds
 
 
 def _date(text: str) -> int:

@@ -78,10 +78,7 @@ class Client:
             answer = exchange.ask(method, *self._request(method, path, query, body))
             content = exchange.read(answer)
         self._told(f"< {answer.status} {len(content)} bytes")
-        try:
-            value = json.loads(content)
-        except ValueError as error:
-            raise Unreachable(f"{self._base_url} answered {answer.status}, but not in JSON: not this API") from error
+        value = self._decoded(answer.status, content)
         if answer.status >= 400:
             raise RefusedByServer(answer.status, value)
         return value
@@ -91,14 +88,20 @@ class Client:
         with _Exchange(self._connect(timeout=None), self._base_url) as exchange:
             answer = exchange.ask("GET", *self._request("GET", path, None, None))
             if answer.status >= 400:
-                raise RefusedByServer(answer.status, json.loads(exchange.read(answer)))
+                raise RefusedByServer(answer.status, self._decoded(answer.status, exchange.read(answer)))
             kind = ""
             while line := exchange.line(answer):
-                name, _, value = line.decode("utf-8").rstrip("\r\n").partition(": ")
+                name, _, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(": ")
                 if name == "event":
                     kind = value
                 elif name == "data":
-                    yield kind, json.loads(value)
+                    yield kind, self._decoded(answer.status, value)
+
+    def _decoded(self, status: int, content: bytes | str) -> Any:
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise Unreachable(f"{self._base_url} answered {status}, but not in JSON: not this API") from error
 
     def _request(
         self, method: str, path: str, query: Mapping[str, object] | None, body: object
@@ -137,7 +140,7 @@ class _Exchange:
         try:
             self._connection.request(method, target, body=content, headers=headers)
             return self._connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last for a host that can have no name
             raise self._unreachable(error) from error
 
     def read(self, answer: http.client.HTTPResponse) -> bytes:

@@ -40,7 +40,10 @@ def run(words: Sequence[str], environ: Mapping[str, str], stdin: TextIO, stdout:
         stdout.write(script(given.shell))
         return DONE
     if getattr(given, "password", None) == "-":
-        given.password = stdin.readline().rstrip("\r\n")
+        given.password = _typed(stdin)
+    for name, value in vars(given).items():
+        if not _is_text(value):
+            top.error(f"argument {name}: not valid Unicode")
     try:
         client = _client(given, stderr)
         if given.command == "events":
@@ -60,6 +63,23 @@ def run(words: Sequence[str], environ: Mapping[str, str], stdin: TextIO, stdout:
     colours = stdout.isatty() and not given.no_color and not environ.get("NO_COLOR")
     show(answer, stdout, table=given.output == "table", colours=colours)
     return DONE
+
+
+def _typed(stdin: TextIO) -> str:
+    """A line; what is no text becomes what L{_is_text} refuses."""
+    try:
+        return stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        return "\udcff"
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value of the command line, with all that is in it, can be sent."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _client(given: Namespace, stderr: TextIO) -> Client:

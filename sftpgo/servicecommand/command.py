@@ -34,6 +34,7 @@ _ACTIONS = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _DEFAULT_DIRECTORIES = {"linux": f"{STATE}/{{name}}", "win32": "C:\\ProgramData\\{name}"}
 _DEFAULT_DIRECTORY = "/usr/local/etc/{name}"
@@ -132,6 +133,8 @@ _BACKENDS: dict[str, tuple[Callable[[Service], IServiceManager], str]] = {
 def _word(flag: str, text: str) -> str:
     if _CONTROL.search(text):
         raise StartupError(f"{flag}: {text!r} holds a control character")
+    if _SURROGATE.search(text):
+        raise StartupError(f"{flag}: {text!r} is no text in UTF-8, which the files of a service are")
     return text
 
 

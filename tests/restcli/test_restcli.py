@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -75,11 +76,31 @@ class ParserTests(SynchronousTestCase):
             ["add-user", "a", "--subdirs-permissions", "/d:"],
             ["loaddata", "/x", "-Q", "3"],
             ["get-users", "-S", "asc"],
+            *(["--timeout", seconds, "get-version"] for seconds in ("0", "-1", "nan", "inf", "1e10", "soon")),
         ):
             with self.assertRaises(SystemExit) as caught:
                 self.patch(argparse._sys, "stderr", io.StringIO())  # type: ignore[attr-defined]
                 parser({}).parse_args(words)
             self.assertEqual((words, caught.exception.code), (words, 2))
+
+    def test_what_is_no_text(self) -> None:
+        """It could not be sent; nothing secret is told of it."""
+        for words, name in (
+            (["-u", "\udcff", "get-version"], "auth_user"),
+            (["-p", "s3cret\udcff", "get-version"], "auth_password"),
+            (["get-users", "-U", "\udcff"], "username"),
+            (["close-connection", "\udcff"], "connection_id"),
+            (["explain", "u", "list", "/\udcff"], "path"),
+            (["add-user", "a", "-K", "\udcff"], "public_keys"),
+            (["add-user", "a", "--subdirs-permissions", "/\udcff:list"], "subdirs_permissions"),
+            (["add-user", "a", "-P", "-"], "password"),
+        ):
+            errors, typed = io.StringIO(), io.TextIOWrapper(io.BytesIO(b"s3cret\xff\n"), "utf-8")
+            self.patch(argparse._sys, "stderr", errors)  # type: ignore[attr-defined]
+            left = self.assertRaises(SystemExit, run, words, {}, typed, io.StringIO(), errors)
+            self.assertEqual((words, left.code), (words, 2))
+            self.assertIn(f"error: argument {name}: not valid Unicode\n", errors.getvalue())
+            self.assertNotIn("s3cret", errors.getvalue())
 
 
 class OutputTests(SynchronousTestCase):
@@ -196,11 +217,39 @@ class ServerTests(SynchronousTestCase):
     def test_unreachable(self) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            for url in (f"http://127.0.0.1:{taken.getsockname()[1]}", "ftp://x", "http://", "http://[", "nonsense"):
+            for url in (
+                f"http://127.0.0.1:{taken.getsockname()[1]}",
+                "ftp://x",
+                "http://",
+                "http://[",
+                "nonsense",
+                "http://a..b",
+                "http://x/é",
+            ):
                 status, out, err = self.run_with("-b", url, "get-version")
                 self.assertEqual((url, status, out, len(err.splitlines())), (url, 3, "", 1))
         status, _, err = self.run_with("-b", f"http://127.0.0.1:{self.server.sftp_port}", "get-version")
         self.assertEqual((status, len(err.splitlines())), (3, 1))
+
+    def test_another_server(self) -> None:
+        """Whose answers are no JSON."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+
+            def answer() -> None:
+                for _ in range(2):
+                    connection, _peer = listening.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n<html>")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            for command in ("get-version", "events"):
+                said = self.run_with("-b", url, command)
+                expected = f"sftpgo rest: {url} answered 404, but not in JSON: not this API\n"
+                self.assertEqual(said, (3, "", expected))
+            thread.join()
 
     def test_as_a_command(self) -> None:
         done = subprocess.run(

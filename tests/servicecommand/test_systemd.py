@@ -253,6 +253,8 @@ class PlanTests(CommandTestCase):
             ("install", "--user", "x%n", "--root", "/nowhere"): "--user: 'x%n' is no name of an account",
             ("install", *here, "-c", "/nowhere"): "--config-dir: there is no directory '/nowhere'",
             ("install", *here, "-c", "/a\nUser=root"): "--config-dir: '/a\\nUser=root' holds a control character",
+            ("install", *here, "-c", "/\udcff"): "--config-dir: '/\\udcff' is no text in UTF-8",
+            ("install", *here, "--program", "/\udcff"): "--program: '/\\udcff' is no text in UTF-8",
             ("install", *here, "-u", "nobody-here"): "--user: there is no account 'nobody-here'",
             ("install", *here, "-u", "a\nb"): "--user: 'a\\nb' holds a control character",
             ("install", *here, "--program", "sftpgo"): "--program: 'sftpgo' is no absolute path",
