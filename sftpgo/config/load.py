@@ -61,6 +61,7 @@ def load(
     else:
         where = search.directories(config_dir, home if home is not None else environ.get("HOME"))
         path = search.find(where, config_file)
+        report.warnings.extend(search.closed(where, config_file, path))
         if path is None:
             report.warnings.append(search.not_found(where, config_file))
     given = _read(path, table, report) if path is not None else {}

@@ -38,6 +38,22 @@ def _candidates(where: tuple[str, ...], config_file: str) -> Iterator[str]:
             yield os.path.join(directory, name)
 
 
+def closed(where: tuple[str, ...], config_file: str, found: str | None) -> list[str]:
+    """What to say of directories that come before the one it was found in, and that this user may not look into."""
+    warnings = []
+    for directory in where:
+        paths = [os.path.join(directory, name) for name in names(config_file)]
+        if any(os.path.abspath(path) == found for path in paths):
+            break
+        try:
+            os.stat(paths[0])
+        except PermissionError as error:
+            warnings.append(f"no configuration file could be looked for in {directory}: {error.strerror}")
+        except (OSError, ValueError):
+            continue
+    return warnings
+
+
 def not_found(where: tuple[str, ...], config_file: str) -> str:
     """What to say when there is none."""
     text = f"no configuration file {config_file} in {', '.join(where)}: built-in defaults are used"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -81,6 +82,23 @@ class SearchTests(Directory):
         found = self.find()
         self.assertEqual((found.config.sftpd.bind_port, found.path), (1, first))
         self.assertEqual(found.config_dir, os.path.join(self.top, "a"))
+
+    def test_directory_that_may_not_be_looked_into(self) -> None:
+        """There may be a configuration in it, so it is said; not of one that comes after the file."""
+        home = self.put(f"home/.config/sftpgo/{NAME}.json", 2)
+        really, shut = os.stat, os.path.join(self.top, "a")
+
+        def stat(path: str, **options: bool) -> os.stat_result:
+            if str(path).startswith(f"{shut}/"):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return really(path, **options)
+
+        self.patch(os, "stat", stat)
+        found = self.find()
+        said = f"no configuration file could be looked for in {shut}: Permission denied"
+        self.assertEqual((found.path, found.warnings), (home, (said,)))
+        found = self.find(environ={"HOME": shut}, home=None, config_dir="home/.config/sftpgo")
+        self.assertEqual((found.path, found.warnings), (home, ()))
 
     def test_relative_paths_start_from_config_dir_wherever_the_file_is(self) -> None:
         self.put(f"home/.config/sftpgo/{NAME}.json", 2)
