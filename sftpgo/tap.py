@@ -33,7 +33,10 @@ def _boolean(text: str) -> bool:
 
 
 def _whole(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no whole number") from None
     if number < 0:
         raise ValueError(f"{number} is negative")
     return number
@@ -77,7 +80,11 @@ class Options(usage.Options):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Parse flags; arguments beyond them are ignored."""
         words = list(sys.argv[1:] if options is None else options)
-        super().parseOptions([self._spelled_out(word) for word in words])
+        spelled_out = [self._spelled_out(word) for word in words]
+        try:
+            super().parseOptions(spelled_out)
+        except usage.UsageError as error:
+            raise usage.UsageError(str(error).removeprefix("Parameter type enforcement failed: ")) from error
 
     def _spelled_out(self, word: str) -> str:
         name, sign, value = word.partition("=")

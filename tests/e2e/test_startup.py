@@ -55,6 +55,7 @@ class CommandLineTests(SynchronousTestCase):
             done = sftpgo(*words)
             self.assertEqual(done.returncode, 1, words)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        self.assertEqual(done.stderr, "sftpgo: 'many' is no whole number\n")
 
     def test_a_reader_who_has_seen_enough(self) -> None:
         """As with ``sftpgo completion bash | head -1``: no traceback."""

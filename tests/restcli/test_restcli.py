@@ -217,15 +217,8 @@ class ServerTests(SynchronousTestCase):
     def test_unreachable(self) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            for url in (
-                f"http://127.0.0.1:{taken.getsockname()[1]}",
-                "ftp://x",
-                "http://",
-                "http://[",
-                "nonsense",
-                "http://a..b",
-                "http://x/é",
-            ):
+            closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
+            for url in (closed, "ftp://x", "http://", "http://[", "nonsense", "http://a..b", f"{closed}/é"):
                 status, out, err = self.run_with("-b", url, "get-version")
                 self.assertEqual((url, status, out, len(err.splitlines())), (url, 3, "", 1))
         status, _, err = self.run_with("-b", f"http://127.0.0.1:{self.server.sftp_port}", "get-version")
@@ -242,7 +235,7 @@ class ServerTests(SynchronousTestCase):
                         connection.recv(65536)
                         connection.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n<html>")
 
-            thread = threading.Thread(target=answer)
+            thread = threading.Thread(target=answer, daemon=True)
             thread.start()
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             for command in ("get-version", "events"):
