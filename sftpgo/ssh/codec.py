@@ -140,10 +140,14 @@ def status(request_id: int, code: int, message: bytes) -> bytes:
     return reply(STATUS, request_id, _U32.pack(code) + string(message) + b"\0\0\0\0")
 
 
+def name(entry: NameEntry) -> bytes:
+    """One entry of SSH_FXP_NAME (section 7)."""
+    return string(entry.name) + string(entry.longname) + attributes(entry.attributes)
+
+
 def names(request_id: int, entries: Iterable[NameEntry]) -> bytes:
     """SSH_FXP_NAME (section 7)."""
-    packed = [string(name) + string(longname) + attributes(attrs) for name, longname, attrs in entries]
-    return packed_names(request_id, packed)
+    return packed_names(request_id, [name(entry) for entry in entries])
 
 
 def packed_names(request_id: int, entries: Sequence[bytes]) -> bytes:

@@ -9,10 +9,14 @@ from zope.interface import Attribute, Interface, implementer
 
 from sftpgo.ssh.buffers import Buffers, ByteQueue
 from sftpgo.ssh.compression import Compressor, Decompressor
-from sftpgo.ssh.packets import PacketReader, PacketWriter
+from sftpgo.ssh.packets import LIMIT, PacketReader, PacketWriter
 
 OVERFULL: Final = 1024 * 1024
 """Bytes that wait to be sent at which we stop reading: the client does not read our answers."""
+
+
+AT_A_TIME: Final = 256 * 1024
+"""What a transport with buffers of its own is told to receive at once, if it can be told, in bytes."""
 
 
 class IDirectTransport(Interface):
@@ -82,10 +86,27 @@ class Link:
         if not self._direct:
             transport.registerProducer(self, True)
 
+    def widen(self, buffers: Buffers) -> None:
+        """The client has logged in: take packets of any size, in large pieces."""
+        self.reader.limit = LIMIT
+        self.inbox.swap_pool(buffers.inbox)
+        if isinstance(getattr(self._transport, "bufferSize", None), int):
+            self._transport.bufferSize = AT_A_TIME
+
     @property
     def overfull(self) -> bool:
         """Whether so much waits to be sent that nothing more should be read."""
         return self.outbox.tail - self.outbox.head > OVERFULL
+
+    def next_payload(self) -> bytes | None:
+        """The payload of the packet that came first, once it is complete."""
+        inbox, reader = self.inbox, self.reader
+        size = reader.complete(inbox.view, inbox.head, inbox.tail)
+        if not size:
+            return None
+        payload = reader.payload(inbox.view, inbox.head)
+        inbox.head += size
+        return payload
 
     def send(self, kind: int, payload: bytes) -> None:
         """Seal a message, however full the outbox is, and see that it goes out."""

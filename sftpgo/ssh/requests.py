@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from struct import Struct
 from typing import Any
 
@@ -28,8 +30,10 @@ MAX_WRITE = 255 * 1024
 MAX_PACKET = 256 * 1024
 #: Open handles a channel may hold.
 MAX_HANDLES = 1000
-#: Entries in the answer to one READDIR.
-ENTRIES_PER_READDIR = 256
+#: Entries in the answer to one READDIR at most.
+ENTRIES_PER_READDIR = 512
+#: Their bytes at most, if there are several: not every client takes as large a packet as it may be sent.
+BYTES_PER_READDIR = 64 * 1024
 
 _HANDLE = Struct(">L")
 
@@ -42,15 +46,25 @@ class _OpenDirectory:
 
     source: Any
     _iterator: Iterator[Any] | None = None
+    _left: list[bytes] = attrs.field(init=False, factory=list)
 
     def read(self, request_id: int) -> Reply:
         """The reply with the next entries."""
+        if self._left:
+            return self._some(request_id, self._left)
         if IDirectoryReader.providedBy(self.source):
-            return _then(self.source.readPacked(ENTRIES_PER_READDIR), lambda packed: _names(request_id, packed))
+            return _then(self.source.readPacked(ENTRIES_PER_READDIR), lambda packed: self._some(request_id, packed))
         if self._iterator is None:
             self._iterator = iter(self.source)
         some = [NameEntry(*entry) for entry, _ in zip(self._iterator, range(ENTRIES_PER_READDIR), strict=False)]
-        return codec.names(request_id, some) if some else _names(request_id, [])
+        return self._some(request_id, [codec.name(entry) for entry in some])
+
+    def _some(self, request_id: int, packed: Sequence[bytes]) -> bytes:
+        """The reply with as many of these as it may hold; the others wait for the next request."""
+        ends = accumulate(map(len, packed))
+        count = max(1, bisect_right(list(ends), BYTES_PER_READDIR))
+        self._left = list(packed[count:])
+        return _names(request_id, packed[:count])
 
     def close(self) -> Any:
         """Let go of it."""
@@ -335,7 +349,7 @@ def _then(result: Any, convert: Callable[[Any], bytes]) -> Reply:
     return convert(result)
 
 
-def _names(request_id: int, packed: list[bytes]) -> bytes:
+def _names(request_id: int, packed: Sequence[bytes]) -> bytes:
     return codec.packed_names(request_id, packed) if packed else codec.status(request_id, codec.EOF, b"EOF")
 
 

@@ -235,7 +235,7 @@ class ServerTransport(conch.SSHServerTransport):
                 self.transport.pauseProducing()
                 break
             sink = self.sink
-            payload = self._next_payload(inbox) if sink is None else self._open_for(sink, inbox)
+            payload = link.next_payload() if sink is None else self._open_for(sink)
             # What came before a message is served before it.
             if sink is not None:
                 sink.run(payload == b"")
@@ -250,22 +250,13 @@ class ServerTransport(conch.SSHServerTransport):
         else:
             inbox.settle()
 
-    def _next_payload(self, inbox: ByteQueue) -> bytes | None:
-        """The payload of the next packet, if it is complete."""
-        reader = self.link.reader
-        size = reader.complete(inbox.view, inbox.head, inbox.tail)
-        if not size:
-            return None
-        payload = reader.payload(inbox.view, inbox.head)
-        inbox.head += size
-        return payload
-
-    def _open_for(self, sink: ByteStream, inbox: ByteQueue) -> bytes | None:
+    def _open_for(self, sink: ByteStream) -> bytes | None:
         """Open what has come into a stream, as far as it is for it: L{ByteStream.open_packets}."""
         # While a key exchange is under way no data may come; compressed data has to be unpacked first.
-        if states.data_flows(self.handshake.state) and self.link.decompressor is None:
-            return sink.open_packets(self.link.reader, inbox)
-        return self._next_payload(inbox)
+        link = self.link
+        if states.data_flows(self.handshake.state) and link.decompressor is None:
+            return sink.open_packets(link.reader, link.inbox)
+        return link.next_payload()
 
     def _message(self, payload: bytes) -> None:
         if self.link.decompressor is not None:
@@ -350,8 +341,7 @@ class ServerTransport(conch.SSHServerTransport):
         if self.phase is Phase.OPEN:
             cancel(self._login_deadline)
             self.leave()
-            self.link.reader.limit = packets.LIMIT
-            self.link.inbox.swap_pool(self.settings.buffers.inbox)
+            self.link.widen(self.settings.buffers)
         super().setService(service)
 
     # --- sending

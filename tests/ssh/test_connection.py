@@ -6,6 +6,7 @@ import struct
 
 from sftpgo.ssh.fields import Fields, string, uint32
 from sftpgo.ssh.settings import SMALL_WINDOW, WINDOW
+from sftpgo.ssh.stream import DUE
 
 from .channels import (
     ADJUST,
@@ -218,6 +219,27 @@ class StreamTests(ChannelCase):
             self.assertTrue(more)
             got += more
         self.assertEqual(got, bytes(index & 255 for index in range(sum(sizes))))
+
+    def test_short_answers_travel_together(self) -> None:
+        """What comes at once is answered in one packet, be it more than is decrypted before it is served."""
+
+        class Uploads(Answers):
+            def serve(self) -> bool:
+                incoming, outgoing = self.stream.incoming, self.stream.outgoing
+                while len(incoming) >= DUE:
+                    outgoing.append(b"ok")
+                    self.served += 1
+                    self.stream.consume(DUE)
+                return False
+
+        channel = self.stream()
+        handler = channel.stream._handler = Uploads(channel.stream)
+        piece = uint32(channel.id) + string(bytes(32 * 1024))
+        packets = b"".join(self.client.packet(DATA, piece) for _ in range(18))
+        self.client.send_bytes(packets[:-1])
+        self.assertEqual((handler.served, self.client.take(DATA)[4:]), (2, string(b"okok")))
+        self.client.send_bytes(packets[-1:])
+        self.assertEqual(self.sent(), b"ok")
 
     def test_other_channels_messages_in_between(self) -> None:
         """A packet that is decrypted into the wrong stream's buffer does not harm what waits there."""

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from sftpgo.avatars.sftp import UserSFTPServer
 from sftpgo.ssh import codec
 from sftpgo.ssh.buffers import Buffers, ByteQueue
+from sftpgo.ssh.requests import BYTES_PER_READDIR
 from sftpgo.ssh.sftp import BYTES_IN_FLIGHT, MAX_PACKET, REQUESTS_IN_FLIGHT, SFTPSession
 from sftpgo.ssh.stream import LARGEST_REQUEST
 from tests.doubles import make_filesystem
@@ -217,6 +218,24 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(status_of(reply), codec.EOF)
         (reply,) = self.ask(request(codec.READ, 4, handle, 0, 0, 10))
         self.assertEqual(status_of(reply), codec.FAILURE)
+
+    def test_directory_of_long_names(self) -> None:
+        """Not every client takes as large a packet as it may be sent: entries that do not fit come with the next."""
+        names = [b"%03d" % number + b"x" * 252 for number in range(400)] + [b"y" * 100_000, b"z"]
+        self.files.openDirectory = lambda path: iter([(name, name, {}) for name in names])
+        ((_kind, _id, rest),) = self.ask(request(codec.OPENDIR, 1, b"/"))
+        handle, found = codec.Reader(rest).string(), []
+        for request_id in range(2, 100):
+            ((kind, _id, rest),) = self.ask(request(codec.READDIR, request_id, handle))
+            if kind == codec.STATUS:
+                break
+            reader = codec.Reader(rest)
+            count = reader.uint32()
+            self.assertTrue(count == 1 or len(rest) <= BYTES_PER_READDIR + 4, (count, len(rest)))
+            for _ in range(count):
+                found.append(reader.string())
+                reader.string(), reader.attributes()
+        self.assertEqual(found, names)
 
     def test_replies_as_they_end(self) -> None:
         handle = self.open()

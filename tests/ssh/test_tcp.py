@@ -9,13 +9,14 @@ from typing import Any
 
 from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from sftpgo.ssh.buffers import Buffers, ByteQueue
+from sftpgo.ssh.buffers import BufferPool, Buffers, ByteQueue
 from sftpgo.ssh.link import IDirectProtocol, IDirectTransport
 from sftpgo.ssh.tcp import DirectServer, is_supported, listen
 
@@ -137,6 +138,40 @@ class TcpTests(TestCase):
         protocol.transport.abortConnection()
         await protocol.lost
         client.close()
+
+    async def test_more_while_the_inbox_is_filled(self) -> None:
+        """What does not fit is received in the same turn, and nothing is waited for."""
+
+        class Small(Echo):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inbox = ByteQueue(BufferPool(32 * 1024, 1))
+                self.got = b""
+                self.turns: list[int] = []
+
+            def received(self) -> None:
+                pieces = 1
+                self.take()
+                while self.transport.receiveMore():
+                    pieces += 1
+                    self.take()
+                self.turns.append(pieces)
+
+            def take(self) -> None:
+                self.got += bytes(self.inbox.view[self.inbox.head : self.inbox.tail])
+                self.inbox.clear()
+
+        client = self.connect(Small)
+        data = os.urandom(90_000)
+        self.assertEqual(client.send(data), len(data))
+        protocol = await self.made
+        while len(protocol.got) < len(data):
+            await deferLater(reactor, 0.001)
+        self.assertEqual(protocol.got, data)
+        self.assertGreater(max(protocol.turns), 1)
+        client.shutdown(socket.SHUT_WR)
+        self.assertIs(await protocol.lost, ConnectionDone)
+        self.assertFalse(protocol.transport.receiveMore())
 
     async def test_ordinary_protocols(self) -> None:
         client = self.connect(Ordinary)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.ssh.fields import string, uint32
-from sftpgo.ssh.link import OVERFULL
+from sftpgo.ssh.link import AT_A_TIME, OVERFULL
 from sftpgo.ssh.packets import LIMIT, LIMIT_BEFORE_LOGIN
 from sftpgo.ssh.states import Kex, Phase
 
@@ -215,6 +215,16 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(len(service.got), 1)
         client.send_bytes(uint32(LIMIT + 16))
         self.assertTrue(client.closed)
+
+    def test_transports_with_buffers_of_their_own(self) -> None:
+        """They receive in small pieces before login, and in large ones after it."""
+        sizes = []
+        for log_in in (Client.request_login, Client.log_in):
+            client = Client()
+            client.wire.bufferSize = 65_536
+            log_in(client)
+            sizes.append(client.wire.bufferSize)
+        self.assertEqual(sizes, [65_536, AT_A_TIME])
 
     def test_byte_by_byte_is_not_copied_each_time(self) -> None:
         """K14: bytes stay where they were put until the packet is complete."""
