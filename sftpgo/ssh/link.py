@@ -40,6 +40,7 @@ class IDirectProtocol(Interface):
 
     inbox: ByteQueue = Attribute("What was received and not yet read.")
     outbox: ByteQueue = Attribute("What waits to be sent.")
+    at_once: int = Attribute("Bytes to receive before others have their turn.")
 
     def received() -> None:
         """There is more in the inbox."""

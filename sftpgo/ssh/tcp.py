@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import implementer
 
-from sftpgo.ssh.buffers import ByteQueue
 from sftpgo.ssh.link import IDirectProtocol, IDirectTransport
 
 TESTED: Final = ((26, 4), (27, 0))
@@ -46,7 +45,7 @@ class DirectServer(tcp.Server):
         protocol = self._queues()
         if protocol is None:
             return super().doRead()
-        size = self._receive(protocol.inbox)
+        size = self._receive(protocol)
         if size is None:
             return None
         if size <= 0:
@@ -54,22 +53,24 @@ class DirectServer(tcp.Server):
         protocol.received()
         return None
 
-    def _receive(self, inbox: ByteQueue) -> int | None:
+    def _receive(self, protocol: IDirectProtocol) -> int | None:
         """Receive into the inbox; how much, C{None} for nothing yet, 0 at the end, less when the connection is lost."""
+        inbox = protocol.inbox
         if not inbox.reserve(LEAST_READ) and not inbox.reserve(1):
             # The protocol takes nothing and has not paused us: neither spin nor hang.
             return -1
         tail = inbox.tail
         self._filled = False
+        room = inbox.view[tail : tail + protocol.at_once]
         try:
-            size = self.socket.recv_into(inbox.view[tail:])
+            size = self.socket.recv_into(room)
         except BlockingIOError:
             inbox.settle()
             return None
         except OSError:
             return -1
-        inbox.tail = tail = tail + size
-        self._filled = tail == inbox.limit
+        inbox.tail = tail + size
+        self._filled = size == len(room)
         return size
 
     def receiveMore(self) -> bool:
@@ -77,7 +78,7 @@ class DirectServer(tcp.Server):
         # An end or an error is for the reactor to hear: it calls doRead again.
         if not self._filled or not self.connected:
             return False
-        size = self._receive(self._queues().inbox)
+        size = self._receive(self._queues())
         return size is not None and size > 0
 
     def sendQueued(self) -> bool:

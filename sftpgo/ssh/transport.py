@@ -24,6 +24,7 @@ from sftpgo.ssh.settings import Settings
 from sftpgo.ssh.states import Phase
 from sftpgo.ssh.stream import ByteStream
 from sftpgo.ssh.timers import cancel
+from sftpgo.ssh.turns import MUCH, UNBOUNDED
 
 EXCHANGES_BEFORE_LOGIN: Final = 4
 """Key exchanges that a client may ask for before it has logged in, the first among them."""
@@ -169,6 +170,11 @@ class ServerTransport(conch.SSHServerTransport):
         """See L{IDirectProtocol}."""
         return self.link.outbox
 
+    @property
+    def at_once(self) -> int:
+        """See L{IDirectProtocol}."""
+        return self.settings.turns.at_once
+
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come from a transport that has buffers of its own."""
         if not self._ended:
@@ -177,6 +183,9 @@ class ServerTransport(conch.SSHServerTransport):
 
     def received(self) -> None:
         """Read what is in the inbox (IDirectProtocol)."""
+        inbox = self.link.inbox
+        if inbox.tail - inbox.head >= MUCH:
+            self.settings.turns.received_much(id(self))
         self.turn(self._read)
 
     def drained(self) -> None:
@@ -240,7 +249,7 @@ class ServerTransport(conch.SSHServerTransport):
             if sink is not None:
                 sink.run(payload == b"")
             if payload is None:
-                if again <= 0 or self.settings.turns.busy or not link.receive_more():
+                if again <= 0 or self.at_once < UNBOUNDED or not link.receive_more():
                     break
                 again -= 1
             elif payload and not self._ended:

@@ -29,6 +29,7 @@ class Echo(Protocol):
         buffers = Buffers()
         self.inbox = ByteQueue(buffers.inbox)
         self.outbox = ByteQueue(buffers.outbox)
+        self.at_once = 1 << 20
         self.more: list[bytes] = []
         self.drains = 0
         self.lost: Deferred[Any] = Deferred()
