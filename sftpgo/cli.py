@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -66,8 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         # Whoever read it has seen enough, as with C{sftpgo check-config | head}: nothing more, at the exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         sys.exit(1)
+    except OSError as error:
+        # What no command expects: its output cannot be written, or it stands in a directory that is gone.
+        gone = error.errno == errno.ENOENT and error.filename is None
+        print(f"sftpgo: {'the current directory is gone' if gone else error}", file=sys.stderr)
+        if not gone:
+            _write_no_more()
+        sys.exit(1)
+
+
+def _write_no_more() -> None:
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def serve(words: Sequence[str]) -> None:

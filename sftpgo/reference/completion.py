@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -45,7 +44,7 @@ if [ "${funcstack[1]-}" = _sftpgo ]; then _bash_complete -F _sftpgo; fi
 
 def run(words: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
-    sys.stdout.write(script(flags().parse_args(words).shell))
+    print(script(flags().parse_args(words).shell), end="")
     return 0
 
 

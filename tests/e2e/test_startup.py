@@ -68,6 +68,41 @@ class CommandLineTests(SynchronousTestCase):
             )
         self.assertEqual((done.returncode, done.stderr), (1, ""))
 
+    def test_nowhere_to_write_to(self) -> None:
+        """A full disk is told, without a traceback."""
+        for words in (["completion", "bash"], ["check-config"]):
+            with open("/dev/full", "w") as full:
+                command = [sys.executable, "-m", "sftpgo", *words]
+                done = subprocess.run(
+                    command,
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    check=False,
+                )
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.splitlines()[-1], "sftpgo: [Errno 28] No space left on device")
+            self.assertNotIn("Traceback", done.stderr)
+
+    def test_a_directory_that_is_gone(self) -> None:
+        for words in ("check-config", "initprovider", "doctor", "import x", "portable", "serve"):
+            script = f'mkdir gone && cd gone && rmdir ../gone && exec "$0" -m sftpgo {words}'
+            with tempfile.TemporaryDirectory(prefix="sftpgo-test-") as directory:
+                done = subprocess.run(
+                    ["/bin/sh", "-c", script, sys.executable],
+                    cwd=directory,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+            self.assertEqual(
+                (words, done.returncode, done.stderr), (words, 1, "sftpgo: the current directory is gone\n")
+            )
+
     def test_bad_environment(self) -> None:
         done = sftpgo("serve", SFTPGO_LOG_MAX_AGE="old")
         self.assertEqual(done.returncode, 1)
