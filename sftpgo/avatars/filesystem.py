@@ -32,6 +32,7 @@ from sftpgo.domain.user import User
 from sftpgo.errors import PermissionDenied
 from sftpgo.ssh.interfaces import Attributes, StatVFS
 from sftpgo.storage.confined import Home
+from sftpgo.storage.freeing import freed_later
 from sftpgo.storage.listing import DirectoryReader
 from sftpgo.storage.location import Location
 from sftpgo.storage.rename import link, rename
@@ -94,6 +95,7 @@ class UserFilesystem:
             require=self.places.require,
             own=self._ownership.file,
             gone=lambda: self.life.over,
+            let_go=self._let_go,
         )
         self._hooks = self._make_hooks()
 
@@ -105,6 +107,7 @@ class UserFilesystem:
             self._change_open,
             self._space_of,
             self.journal.ended,
+            self._let_go,
             self.bandwidth,
         )
 
@@ -200,7 +203,8 @@ class UserFilesystem:
             status = place.stat()
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "Is a directory")
-            place.unlink()
+            with freed_later(place.dir_fd, place.name, status, self._let_go):
+                place.unlink()
             self.account.unlinked(status)
             self.account.flush()
             self.journal.command("Remove", self._real(place))
@@ -233,7 +237,8 @@ class UserFilesystem:
             if stat.S_ISDIR(status.st_mode):
                 self._refuse_own_rules(old, new)
             replaced = self._may_replace(new)
-            _without_stale(new, lambda: rename(old, new, replace=replaced is not None))
+            with freed_later(new.dir_fd, new.name, replaced, self._let_go):
+                _without_stale(new, lambda: rename(old, new, replace=replaced is not None))
             if replaced is not None and not os.path.samestat(status, replaced):
                 self.account.unlinked(replaced)
                 self.account.flush()
@@ -347,6 +352,11 @@ class UserFilesystem:
             self.places.require(directory, Permission.CHOWN)
         if "atime" in wanted:
             self.places.require(directory, Permission.CHTIMES)
+
+    def _let_go(self, descriptor: int) -> None:
+        """Free in a thread what a large file takes whose last name is gone."""
+        freeing = self.run_in_thread(os.close, descriptor)
+        freeing.addErrback(lambda failure: self.journal.warn(f"a file could not be freed: {failure.value}"))
 
     def _space_of(self, descriptor: int) -> StatVFS:
         return space_for(self.account, os.fstatvfs(descriptor))

@@ -21,6 +21,7 @@ from sftpgo.domain.connection import Transfer
 from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, StatVFS
+from sftpgo.storage.freeing import LARGE, LetGo
 
 RunInThread = Callable[..., "Deferred[Any]"]
 
@@ -56,6 +57,7 @@ class FileHooks:
     @ivar change: sets them, but for the size; gets the descriptor as well.
     @ivar space: the file system as the user sees it, of a descriptor.
     @ivar in_memory: by device, where the kernel does not say whether a read would wait, whether none ever does (tmpfs).
+    @ivar let_go: closes a descriptor of what may take long to free, in a thread.
     @ivar ended: called once with the error that spoilt the transfer, or None, when all is done.
     """
 
@@ -65,6 +67,7 @@ class FileHooks:
     change: Callable[[int, str, Attributes], None]
     space: Callable[[int], StatVFS]
     ended: Callable[[Any, BaseException | None], None]
+    let_go: LetGo = os.close
     bandwidth: Bandwidth = UNLIMITED
     in_memory: dict[int, bool] = attrs.field(factory=dict)
 
@@ -162,7 +165,7 @@ class Handle:
         self._closed = True
         try:
             if self._upload is None:
-                os.close(self._descriptor)
+                self._close_download()
             else:
                 self._take_digest()
                 self._upload.commit()
@@ -174,6 +177,11 @@ class Handle:
                 raise OverQuota(error) from error
             raise
 
+    def _close_download(self) -> None:
+        """Close it; if it was removed meanwhile, that ends it only now."""
+        is_last = (self.transfer.total or 0) >= LARGE and not os.fstat(self._descriptor).st_nlink
+        (self._hooks.let_go if is_last else os.close)(self._descriptor)
+
     def _take_digest(self) -> None:
         if self._hasher is not None:
             self.digest = self._hasher.value(os.fstat(self._descriptor).st_size)
@@ -184,7 +192,7 @@ class Handle:
         self._closed = True
         try:
             if self._upload is None:
-                os.close(self._descriptor)
+                self._close_download()
             else:
                 self._upload.fail()
         except OSError as error:

@@ -18,6 +18,7 @@ from sftpgo.domain import paths
 from sftpgo.domain.connection import UPLOAD
 from sftpgo.domain.permissions import Permission
 from sftpgo.storage.copying import copy_whole
+from sftpgo.storage.freeing import LetGo, takes_long
 from sftpgo.storage.location import Location
 from sftpgo.storage.upload import Temporary
 
@@ -50,6 +51,7 @@ class Opener:
     @ivar allowed: whether the user has a permission on a directory; C{require} raises L{PermissionDenied} if not.
     @ivar own: gives a new file to the account's own uid and gid, if it has any.
     @ivar gone: whether the session is over.
+    @ivar let_go: closes a descriptor of what may take long to free, in a thread.
     """
 
     settings: UploadSettings
@@ -60,9 +62,10 @@ class Opener:
     require: Callable[[bytes, Permission], None]
     own: Callable[[int], None]
     gone: Callable[[], bool]
+    let_go: LetGo = os.close
 
     def open(self, place: Location, asked: Asked) -> Upload | Deferred[Upload]:
-        """Open what is at C{place}, or make it; a Deferred while what it continues is copied.
+        """Open what is at C{place}, or make it; a Deferred while what it continues is copied, or much is freed.
 
         @raise PermissionDenied: without the permission to upload or, where something is there, to overwrite.
         @raise QuotaExceeded: when a limit is reached already.
@@ -117,7 +120,7 @@ class Opener:
             return upload
         return Deferred.fromCoroutine(self._continue(target, upload))
 
-    def _open_in_place(self, place: Location, asked: Asked) -> Upload:
+    def _open_in_place(self, place: Location, asked: Asked) -> Upload | Deferred[Upload]:
         descriptor, status = place.open_file(asked.access)
         stake = self.account.ledger.opened(inode(status), status.st_size)
         basis = None if asked.truncate else status
@@ -127,6 +130,8 @@ class Opener:
             if status.st_mode & _SET_ID:
                 # A server that is root keeps these bits when it writes, and the content is somebody else's now.
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~_SET_ID)
+            if asked.truncate and takes_long(status):
+                return Deferred.fromCoroutine(self._in_thread(upload, os.ftruncate, descriptor, 0))
             if asked.truncate:
                 os.ftruncate(descriptor, 0)
                 self.account.ledger.settle(stake, 0)
@@ -167,26 +172,35 @@ class Opener:
 
     async def _continue(self, source: int, upload: Upload) -> Upload:
         """Copy what is there into the new file; in a thread."""
-        transfer = upload.transfer
         clock = self.journal.clock
 
         def progress(_moved: int) -> None:
-            transfer.last_activity = int(clock() * 1000)
-            if self.gone():
-                raise ConnectionAbortedError("the client went away before the file was open")
+            upload.transfer.last_activity = int(clock() * 1000)
+            self._require_client()
 
-        transfer.waiting += 1
         try:
-            await self.run_in_thread(copy_whole, source, upload.descriptor, progress)
-            progress(0)
+            await self._in_thread(upload, copy_whole, source, upload.descriptor, progress)
+        finally:
+            os.close(source)
+        return upload
+
+    async def _in_thread(self, upload: Upload, prepare: Callable[..., object], *args: object) -> Upload:
+        """Do what has to be done to its file before the client may write."""
+        upload.transfer.waiting += 1
+        try:
+            await self.run_in_thread(prepare, *args)
+            self._require_client()
             upload.settle()
         except BaseException:
             self.abandon(upload)
             raise
         finally:
-            transfer.waiting -= 1
-            os.close(source)
+            upload.transfer.waiting -= 1
         return upload
+
+    def _require_client(self) -> None:
+        if self.gone():
+            raise ConnectionAbortedError("the client went away before the file was open")
 
     def abandon(self, upload: Upload) -> None:
         """The open has failed after all: nothing was uploaded."""
@@ -209,6 +223,7 @@ class Opener:
         transfer = self.journal.started(UPLOAD, paths.from_wire(place.path))
         warn = self.journal.warn
         upload = Upload(descriptor, self.account, stake, transfer, self.settings, warn, temporary, -1, replace, basis)
+        upload.let_go = self.let_go
         if self.settings.fsync:
             try:
                 upload.directory = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.dir_fd)

@@ -19,6 +19,7 @@ from sftpgo.avatars.account import Account, inode
 from sftpgo.domain.connection import Transfer
 from sftpgo.domain.quota import Stake
 from sftpgo.errors import QuotaExceeded
+from sftpgo.storage.freeing import LetGo, takes_long
 from sftpgo.storage.upload import Temporary
 
 IN_PLACE, ATOMIC, ATOMIC_RESUMABLE = 0, 1, 2
@@ -51,6 +52,7 @@ class Upload:
     @ivar basis: status of the file this one continues, whose content it has so far; None when it starts empty.
     @ivar changed: whether anything was written or set, so that there is something to commit.
     @ivar write_from: writes below are refused: the client asked to append.
+    @ivar let_go: closes what may take long to free: L{sftpgo.storage.freeing}.
     """
 
     descriptor: int
@@ -65,6 +67,7 @@ class Upload:
     basis: os.stat_result | None = None
     changed: bool = True
     write_from: int = 0
+    let_go: LetGo = os.close
 
     # While it is open.
 
@@ -138,15 +141,19 @@ class Upload:
     def _close_descriptor(self) -> None:
         """Close it, but for the lock that says that its writer lives."""
         descriptor, self.descriptor = self.descriptor, -1
+        let_go: LetGo = os.close
         try:
             status = os.fstat(descriptor)
+            self._frees_much = takes_long(status)
+            if self._frees_much and not status.st_nlink:
+                let_go = self.let_go
             self._settle_at_last(status)
             if self.temporary is not None:
                 # Out of descriptors the lock ends here: another server's sweep would have to come in this instant.
                 with contextlib.suppress(OSError):
                     self._lock = os.dup(descriptor)
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
         if not status.st_nlink:
             raise FileNotFoundError(errno.ENOENT, "The file was removed during the upload")
 
@@ -157,6 +164,7 @@ class Upload:
             ledger.unlinked(self.stake.key, status.st_size)
 
     _lock: int = attrs.field(init=False, default=-1)
+    _frees_much: bool = attrs.field(init=False, default=False)
 
     def _rename(self, temporary: Temporary) -> None:
         """Take the target's name, in one step with its count."""
@@ -164,7 +172,7 @@ class Upload:
         lost = self.account.lost(standing)
         ledger = self.account.ledger
         ledger.require_commit(self.stake, lost, self.account.limits)
-        temporary.commit(replace=self.replace)
+        temporary.commit(replace=self.replace, standing=standing, let_go=self.let_go)
         if lost is not None:
             ledger.unlinked(lost.key, lost.size)
         ledger.commit(self.stake)
@@ -195,8 +203,12 @@ class Upload:
         )
 
     def _over(self) -> None:
-        _close_quietly(self._lock)
-        self._lock = -1
+        lock, self._lock = self._lock, -1
+        if self._frees_much and lock >= 0:
+            # Where the file was discarded this is the last that holds it.
+            self.let_go(lock)
+        else:
+            _close_quietly(lock)
         if self.temporary is not None:
             self.temporary.release()
         self.account.ledger.closed(self.stake)

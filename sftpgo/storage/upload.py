@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 
+from sftpgo.storage.freeing import LetGo, freed_later
 from sftpgo.storage.location import Location
 from sftpgo.storage.names import failure
 from sftpgo.storage.rename import rename
@@ -109,15 +110,17 @@ class Temporary:
         except FileNotFoundError:
             return None
 
-    def commit(self, *, replace: bool) -> None:
+    def commit(self, *, replace: bool, standing: os.stat_result | None = None, let_go: LetGo = os.close) -> None:
         """Take the target's name, in one step.
 
+        @param standing: what L{target} told; if that is large it is freed by C{let_go}.
         @raise OSError: the target, if there is one, is as it was: EEXIST without C{replace}, EISDIR, ENOENT when this
             file is gone, ...
         """
         # Shares the descriptor, and so is not closed.
         target = Location(self._place.dir_fd, self._target, self._place.directory)
-        rename(self._place, target, replace=replace)
+        with freed_later(target.dir_fd, target.name, standing, let_go):
+            rename(self._place, target, replace=replace)
 
     def discard(self) -> None:
         """Remove the file; it may be gone already.
