@@ -40,7 +40,7 @@ def _never() -> None:
 def sweep(home: Home, *, keep: bool, check: Callable[[], None] = _never) -> Swept:
     """Clear a whole home; links are not followed.  For use in a thread; may take minutes.
 
-    @param keep: give what arrived the name it was meant for, where no file has it.
+    @param keep: give what arrived, if anything did, the name it was meant for, where no file has it.
     @param check: called for each directory; what it raises ends the sweep.
     @raise OSError: when the home itself cannot be read, or the server runs out of descriptors or memory.
     """
@@ -117,9 +117,11 @@ def _clear_open(directory: int, name: bytes, descriptor: int, keep: bool, swept:
             return
     except FileNotFoundError:
         return
-    if keep and _keep(directory, name):
+    # An empty one may have been made just now, by a writer who has not come to its lock; who finds it gone makes another.
+    size = os.fstat(descriptor).st_size
+    if keep and size and _keep(directory, name):
         swept.kept += 1
-        swept.kept_size += os.fstat(descriptor).st_size
+        swept.kept_size += size
         return
     os.unlink(name, dir_fd=directory)
     swept.removed += 1

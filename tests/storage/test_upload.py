@@ -133,6 +133,24 @@ class TemporaryTests(_Case):
         self.assertEqual(len(self.names()), 1)
         self.assertNotEqual(self.names(), seen)
 
+    def test_kept_before_it_was_locked(self) -> None:
+        """A sweep that keeps what has arrived does not give the target's name to a file nobody has written to yet."""
+        real, swept = fcntl.flock, []
+
+        def flock(descriptor: int, operation: int) -> None:
+            if not swept:
+                swept.append(None)
+                swept.append(sweep(self.home, keep=True))
+            real(descriptor, operation)
+
+        self.patch(upload.fcntl, "flock", flock)
+        temporary = Temporary.create(self.place(b"/f"), 0o600)
+        self.addCleanup(os.close, temporary.descriptor)
+        self.addCleanup(temporary.release)
+        self.assertEqual((swept[1].kept, swept[1].removed), (0, 1))
+        self.assertTrue(all(map(is_temporary, self.names())), self.names())
+        self.assertIsNone(temporary.target())
+
 
 class SweepTests(_Case):
     def test_removes_what_nobody_writes(self) -> None:
@@ -152,10 +170,11 @@ class SweepTests(_Case):
     def test_keeps_what_loses_nothing(self) -> None:
         self.stray(b"new", b"12345")
         self.stray(b"old", b"part")
+        self.stray(b"begun", b"")
         with open(self.root + b"/old", "wb") as file:
             file.write(b"whole")
         swept = sweep(self.home, keep=True)
-        self.assertEqual((swept.removed, swept.kept, swept.kept_size), (1, 1, 5))
+        self.assertEqual((swept.removed, swept.kept, swept.kept_size), (2, 1, 5))
         self.assertEqual(self.names(), [b"new", b"old"])
         with open(self.root + b"/old", "rb") as file:
             self.assertEqual(file.read(), b"whole")
