@@ -38,19 +38,22 @@ How it is measured
   that has prepared them; {logins} logins, four at a time.
 - Memory is the proportional set size of all processes of the server, before and after {connections} connections
   were made that have asked for one stat each.
-- Latency is that of {probes} stats, one every 5 ms, while eight other clients download.  The client that asks runs
-  before everybody else (``SCHED_FIFO``), as on a machine of its own; the server and the eight share the processors.
+- Latency is that of {probes} stats, one every 5 ms, while eight other clients download, or upload over
+  files that are there.  The client that asks runs before everybody else (``SCHED_FIFO``), as on a machine of its own;
+  the server and the eight share the processors.
 
 Where the time goes
 -------------------
 
 - A download: half of it is the kernel's (a copy from the page cache, a copy into the socket), a seventh the cipher's, a
   third the interpreter's, which handles eight packets for each READ.
-- An upload: the kernel finds pages for the new file and copies into them, for whichever server; what the interpreter
-  adds is one call of the cipher for each packet of 32 KiB that OpenSSH's client sends.
+- An upload: the kernel finds pages for the new file and copies into them, for whichever server, and on a virtual
+  machine the host may have to find them first: that is why its figures vary most.  What the interpreter adds is one
+  call of the cipher for each packet of 32 KiB that OpenSSH's client sends.
 - ChaCha20-Poly1305: two passes, and 4 of the 15 microseconds a packet are OpenSSL's for setting up each Poly1305.
-- Small files: a client asks six times for each, one after the other.  Each time costs a wake-up, a receive, a send and
-  about two hundred small calls in the interpreter; OpenSSH needs half as much processor for that.
+- Small files: a client asks three times for each that it uploads and four times for each that it downloads, one after
+  the other.  Each time costs a wake-up, a receive and a send, and on Twisted that alone is half of what OpenSSH takes
+  for the whole request; the rest are small calls in the interpreter, system calls of the confinement, the log's line.
 - A login by key: no single thing; a dozen messages, a key agreement, a signature made and one checked, look-ups in a
   thread, log lines.
 

@@ -23,5 +23,6 @@ CASES: Final[tuple[Case, ...]] = (
     Stats(),
     Logins(),
     Idle(),
-    Latency(),
+    Latency("get"),
+    Latency("put"),
 )

@@ -1,4 +1,4 @@
-"""How long one user's small request takes while others download."""
+"""How long one user's small request takes while others transfer large files."""
 
 from __future__ import annotations
 
@@ -15,34 +15,42 @@ from benchmarks.workspace import BenchmarkError, Workspace
 
 _OTHERS: Final = 8
 _PAUSE: Final = 0.005
-#: Seconds until the downloads have got going.
+#: Seconds until the transfers have got going.
 _WARM_UP: Final = 1.0
 
 
 class Latency(Case):
-    """A stat every few milliseconds beside eight downloads that never end."""
+    """A stat every few milliseconds beside eight clients that never end."""
 
-    name = "latency"
-    title = f"a stat while {_OTHERS} others download"
     metrics = (Metric("p50", "p50 ms"), Metric("p99", "p99 ms"))
     is_heavy = True
 
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self.name = f"latency-{verb}"
+        self.title = f"a stat while {_OTHERS} others {'download' if verb == 'get' else 'upload'}"
+
     def run(self, place: Workspace, server: Server) -> Mapping[str, float]:
         """See L{Case.run}."""
-        script = "get big /dev/null\n" * 200
+        targets = [server.home / f"taken-{line}" for line in range(_OTHERS)]
+        share = place.share(_OTHERS)
+        get, put = "get big /dev/null\n", f"put {share} {{}}\n"
         with first_in_line():
             session = RawSFTP(place, server, _OTHERS)
         with session:
-            others = [sftp(place, server, script, self.cipher, line) for line in range(_OTHERS)]
+            scripts = [(get if self._verb == "get" else put.format(target.name)) * 200 for target in targets]
+            others = [sftp(place, server, script, self.cipher, line) for line, script in enumerate(scripts)]
             try:
                 time.sleep(_WARM_UP)
                 with first_in_line():
                     taken = sorted(_probe(session) for _ in range(place.scale.probes))
                 if not all(other.is_running for other in others):
-                    raise BenchmarkError("a download ended before its time")
+                    raise BenchmarkError("a transfer ended before its time")
             finally:
                 for other in others:
                     other.end()
+                for target in targets:
+                    target.unlink(missing_ok=True)
         return {"p50": taken[len(taken) // 2] * 1e3, "p99": taken[len(taken) * 99 // 100] * 1e3}
 
 

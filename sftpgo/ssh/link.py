@@ -15,7 +15,7 @@ OVERFULL: Final = 1024 * 1024
 """Bytes that wait to be sent at which we stop reading: the client does not read our answers."""
 
 
-AT_A_TIME: Final = 256 * 1024
+AT_A_TIME: Final = 128 * 1024
 """What a transport with buffers of its own is told to receive at once, if it can be told, in bytes."""
 
 
