@@ -117,7 +117,7 @@ def _clear_open(directory: int, name: bytes, descriptor: int, keep: bool, swept:
             return
     except FileNotFoundError:
         return
-    # An empty one may have been made just now, by a writer who has not come to its lock; who finds it gone makes another.
+    # An empty one may have been made just now by a writer who has not come to its lock, and then makes another.
     size = os.fstat(descriptor).st_size
     if keep and size and _keep(directory, name):
         swept.kept += 1
