@@ -108,6 +108,21 @@ class Workspace:
             (home / "entries" / f"entry-{number:06}.dat").touch()
         return home
 
+    def back_memory(self, size: int) -> None:
+        """Have the kernel hold so many bytes of free memory that the machine below it has backed.
+
+        A virtual machine gives its host what it does not use.  Whoever uploads right after a pause would pay for
+        getting it back, in the server's CPU time, and twice what the upload itself costs.
+        """
+        path = self.directory / "backing"
+        zeros = bytes(MIB)
+        try:
+            with path.open("wb") as file:
+                while size > 0:
+                    size -= file.write(zeros)
+        finally:
+            path.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Leave nothing behind."""
         shutil.rmtree(self.directory, ignore_errors=True)

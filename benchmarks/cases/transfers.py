@@ -51,6 +51,7 @@ class Put(Case):
     def run(self, place: Workspace, server: Server) -> Mapping[str, float]:
         """See L{Case.run}."""
         arrived = server.home / "arrived"
+        place.back_memory(place.scale.size * 9 // 8)
         try:
             with Meter(server.pid) as meter:
                 sftp(place, server, f"put {place.big} arrived\n", self.cipher).wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import Attribute, Interface, implementer
@@ -10,6 +10,9 @@ from zope.interface import Attribute, Interface, implementer
 from sftpgo.ssh.buffers import Buffers, ByteQueue
 from sftpgo.ssh.compression import Compressor, Decompressor
 from sftpgo.ssh.packets import LIMIT, PacketReader, PacketWriter
+
+if TYPE_CHECKING:
+    from sftpgo.ssh.stream import ByteStream
 
 OVERFULL: Final = 1024 * 1024
 """Bytes that wait to be sent at which we stop reading: the client does not read our answers."""
@@ -27,6 +30,12 @@ class IDirectTransport(Interface):
 
     def receiveMore() -> bool:
         """Called in the protocol's C{received}: receive again, if the inbox was filled; whether anything came."""
+
+    def expect(missing: int) -> None:
+        """Called at the end of the protocol's C{received}: of use are so many bytes more; fewer may be left waiting.
+
+        Not for long, since something else may be among them.  0 when anything is of use.
+        """
 
     def sendQueued() -> bool:
         """Send from the outbox now; C{True} if all went out.  What did not goes out when the socket takes it."""
@@ -108,6 +117,24 @@ class Link:
         payload = reader.payload(inbox.view, inbox.head)
         inbox.head += size
         return payload
+
+    def open_for(self, sink: ByteStream, flows: bool) -> bytes | None:
+        """Open what has come into a stream, as far as it is for it: L{ByteStream.open_packets}.
+
+        @param flows: data may come now.
+        """
+        if flows and self.decompressor is None:
+            return sink.open_packets(self.reader, self.inbox)
+        return self.next_payload()
+
+    def expect(self, sink: ByteStream | None, flows: bool) -> None:
+        """All that has come is served: let the transport gather what the stream needs to go on, if that can be told."""
+        if self._direct:
+            missing = 0
+            # Outside of a stream's plain data any byte may matter.
+            if sink is not None and sink.wanted and flows and self.decompressor is None:
+                missing = sink.missing - len(self.inbox)
+            self._transport.expect(missing)
 
     def send(self, kind: int, payload: bytes) -> None:
         """Seal a message, however full the outbox is, and see that it goes out."""

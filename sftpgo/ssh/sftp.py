@@ -97,6 +97,9 @@ class SFTPSession:
 
     def serve(self) -> bool:
         """Serve what is complete and may run now; True when only room for replies is missing."""
+        incoming, stream = self._incoming, self._stream
+        if incoming.tail - incoming.head < stream.wanted and not self._over and not stream.ended:
+            return False
         try:
             return self._serve()
         finally:
@@ -149,7 +152,11 @@ class SFTPSession:
         if length < 5:
             self._refuse_stream(f"a request of type {kind} without an id")
             return 0
-        return int(length) if available >= 4 + length else 0
+        if available < 4 + length:
+            self._stream.wanted = 4 + length
+            return 0
+        self._stream.wanted = 0
+        return int(length)
 
     def _may_start(self, kind: int, length: int) -> bool:
         if not self._side_by_side:

@@ -90,6 +90,7 @@ class ByteStream:
     @ivar ended: the client will send no more.
     @ivar window: bytes that the client may still send.
     @ivar allowance: bytes of files that may be read and written before the others have their turn.
+    @ivar wanted: bytes in C{incoming} below which the handler can do nothing: for the handler to set.
     """
 
     def __init__(self, channel: Any, buffers: Buffers, window: int, schedule: Callable[[], None]) -> None:
@@ -108,6 +109,7 @@ class ByteStream:
         self.ended = False
         self._exit: int | None = None
         self.allowance = 0
+        self.wanted = 0
         self._turns = self._transport.settings.turns
         self._serving = False
         self._queued = False
@@ -133,7 +135,7 @@ class ByteStream:
             it should be served before more is opened; C{None} when nothing else is complete.
         """
         incoming = self.incoming
-        view, complete, decrypt = inbox.view, reader.complete, reader.open
+        view, complete, decrypt, due = inbox.view, reader.complete, reader.open, max(DUE, self.wanted)
         while size := complete(view, inbox.head, inbox.tail):
             head, length, tail = inbox.head, reader.length, incoming.tail
             if tail + length > incoming.limit:
@@ -169,9 +171,14 @@ class ByteStream:
                 raise PacketError(PROTOCOL_ERROR, _TOO_MUCH)
             self.window -= octets
             incoming.tail = tail = tail + octets
-            if tail - incoming.head >= DUE:
+            if tail - incoming.head >= due:
                 return b""
         return None
+
+    @property
+    def missing(self) -> int:
+        """Bytes that have to come before the handler can do anything; below 1 where it can."""
+        return self.wanted - (self.incoming.tail - self.incoming.head)
 
     def append(self, data: bytes) -> None:
         """Take data that came by another way: a packet with padding to spare, or compressed."""

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import implementer
 
+from sftpgo.ssh import lowwater
 from sftpgo.ssh.link import IDirectProtocol, IDirectTransport
 
 TESTED: Final = ((26, 4), (27, 0))
@@ -33,6 +34,8 @@ class DirectServer(tcp.Server):
     _protocol: Any = None
     _failed = False
     _filled = False
+    _fast = False
+    _low_water: lowwater.LowWater | None = None
 
     def _queues(self) -> Any:
         """The protocol, if it has the queues."""
@@ -50,6 +53,7 @@ class DirectServer(tcp.Server):
             return None
         if size <= 0:
             return main.CONNECTION_LOST if size else main.CONNECTION_DONE
+        self._fast = size >= lowwater.FAST
         protocol.received()
         return None
 
@@ -80,6 +84,23 @@ class DirectServer(tcp.Server):
             return False
         size = self._receive(self._queues())
         return size is not None and size > 0
+
+    def expect(self, missing: int) -> None:
+        """See L{IDirectTransport}."""
+        low_water = self._low_water
+        if low_water is None:
+            if not self._fast or missing < lowwater.FAST or not lowwater.SUPPORTED:
+                return
+            reactor: Any = self.reactor
+            self._low_water = low_water = lowwater.LowWater(self.socket, reactor)
+        if self.connected:
+            low_water.expect(missing if self._fast else 0)
+
+    def connectionLost(self, reason: Any) -> None:
+        """The connection is gone (L{tcp.Connection.connectionLost})."""
+        if self._low_water is not None:
+            self._low_water.close()
+        super().connectionLost(reason)
 
     def sendQueued(self) -> bool:
         """See L{IDirectTransport}."""

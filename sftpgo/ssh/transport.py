@@ -244,7 +244,7 @@ class ServerTransport(conch.SSHServerTransport):
                 self.transport.pauseProducing()
                 break
             sink = self.sink
-            payload = link.next_payload() if sink is None else self._open_for(sink)
+            payload = link.next_payload() if sink is None else link.open_for(sink, self._flows())
             # What came before a message is served before it.
             if sink is not None:
                 sink.run(payload == b"")
@@ -258,14 +258,11 @@ class ServerTransport(conch.SSHServerTransport):
             inbox.clear()
         else:
             inbox.settle()
+            link.expect(self.sink, self._flows())
 
-    def _open_for(self, sink: ByteStream) -> bytes | None:
-        """Open what has come into a stream, as far as it is for it: L{ByteStream.open_packets}."""
-        # While a key exchange is under way no data may come; compressed data has to be unpacked first.
-        link = self.link
-        if states.data_flows(self.handshake.state) and link.decompressor is None:
-            return sink.open_packets(link.reader, link.inbox)
-        return link.next_payload()
+    def _flows(self) -> bool:
+        """Whether data may come: not while a key exchange is under way."""
+        return states.data_flows(self.handshake.state)
 
     def _message(self, payload: bytes) -> None:
         if self.link.decompressor is not None:

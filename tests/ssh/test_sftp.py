@@ -31,6 +31,7 @@ class Stream:
         self.status: int | None = None
         self.stuck = False
         self.allowance = 1 << 40
+        self.wanted = 0
         self.sent = b""
         self.handler: SFTPSession | None = None
 
@@ -174,6 +175,22 @@ class ProtocolTests(SynchronousTestCase):
         ((kind, request_id, _rest),) = self.ask(b"e")
         self.assertEqual((kind, request_id), (codec.STATUS, 9))
         self.assertEqual(self.files.removed, [b"name"])
+
+    def test_what_is_wanted(self) -> None:
+        """The stream knows how much of a request has to come, as soon as its length is there, and not when it has."""
+        packet = request(codec.REMOVE, 9, bytes(1000))
+        self.ask(packet[:4])
+        self.assertEqual(self.stream.wanted, 0)
+        self.ask(packet[4:5])
+        self.assertEqual(self.stream.wanted, len(packet))
+        self.ask(packet[5:] + packet[:100])
+        self.assertEqual((len(self.files.removed), self.stream.wanted), (1, len(packet)))
+        self.ask(packet[100:])
+        self.assertEqual((len(self.files.removed), self.stream.wanted), (2, 0))
+        self.ask(packet[:100])
+        self.stream.ended = True
+        self.stream.run()
+        self.assertEqual(self.stream.status, 0)
 
     def test_unknown_type(self) -> None:
         (reply,) = self.ask(request(77, 5, b"whatever"))

@@ -16,6 +16,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from sftpgo.ssh import lowwater
 from sftpgo.ssh.buffers import BufferPool, Buffers, ByteQueue
 from sftpgo.ssh.link import IDirectProtocol, IDirectTransport
 from sftpgo.ssh.tcp import DirectServer, is_supported, listen
@@ -173,6 +174,44 @@ class TcpTests(TestCase):
         client.shutdown(socket.SHUT_WR)
         self.assertIs(await protocol.lost, ConnectionDone)
         self.assertFalse(protocol.transport.receiveMore())
+
+    async def test_gathering(self) -> None:
+        """Of a fast client so much is waited for as is of use; something short is heard all the same."""
+
+        class Long(Echo):
+            def __init__(self) -> None:
+                super().__init__()
+                self.got: list[int] = []
+
+            def received(self) -> None:
+                self.got.append(len(self.inbox))
+                self.inbox.clear()
+                self.transport.expect(100_000)
+
+        client = self.connect(Long)
+        protocol = await self.made
+        mark = (socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+        client.send(b"short")
+        while sum(protocol.got) < 5:
+            await deferLater(reactor, 0.001)
+        self.assertEqual(protocol.transport.socket.getsockopt(*mark), 1)
+        while protocol.transport.socket.getsockopt(*mark) == 1:
+            client.send(bytes(90_000))
+            await deferLater(reactor, 0.001)
+        self.assertGreaterEqual(max(protocol.got), lowwater.FAST)
+        self.assertEqual(protocol.transport.socket.getsockopt(*mark), 100_000)
+        pieces = len(protocol.got)
+        client.send(b"something else")
+        while len(protocol.got) == pieces:
+            await deferLater(reactor, 0.001)
+        # The mark is there again when the next large piece comes, and goes with the connection.
+        while protocol.transport.socket.getsockopt(*mark) == 1:
+            client.send(bytes(90_000))
+            await deferLater(reactor, 0.001)
+        await self.close(client)
+
+    if not lowwater.SUPPORTED:
+        test_gathering.skip = "sockets here have no such mark"
 
     async def test_ordinary_protocols(self) -> None:
         client = self.connect(Ordinary)
