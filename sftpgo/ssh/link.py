@@ -18,8 +18,8 @@ OVERFULL: Final = 1024 * 1024
 """Bytes that wait to be sent at which we stop reading: the client does not read our answers."""
 
 
-AT_A_TIME: Final = 128 * 1024
-"""What a transport with buffers of its own is told to receive at once, if it can be told, in bytes."""
+AT_A_TIME: Final = 256 * 1024
+"""What a transport with buffers of its own is told to receive at once at most, if it can be told, in bytes."""
 
 
 class IDirectTransport(Interface):
@@ -93,6 +93,7 @@ class Link:
         self._watcher = watcher
         self._closed = False
         self._direct = IDirectTransport.providedBy(transport)
+        self._is_told = False
         if not self._direct:
             transport.registerProducer(self, True)
 
@@ -100,8 +101,16 @@ class Link:
         """The client has logged in: take packets of any size, in large pieces."""
         self.reader.limit = LIMIT
         self.inbox.swap_pool(buffers.inbox)
-        if isinstance(getattr(self._transport, "bufferSize", None), int):
-            self._transport.bufferSize = AT_A_TIME
+        self._is_told = not self._direct and isinstance(getattr(self._transport, "bufferSize", None), int)
+
+    def take(self, data: bytes, at_once: int) -> None:
+        """What a transport with buffers of its own has received.
+
+        @param at_once: bytes to receive the next time, if the transport can be told.
+        """
+        self.inbox.append(data)
+        if self._is_told:
+            self._transport.bufferSize = min(at_once, AT_A_TIME)
 
     @property
     def overfull(self) -> bool:

@@ -178,7 +178,7 @@ class ServerTransport(conch.SSHServerTransport):
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come from a transport that has buffers of its own."""
         if not self._ended:
-            self.link.inbox.append(data)
+            self.link.take(data, self.at_once)
             self.received()
 
     def received(self) -> None:

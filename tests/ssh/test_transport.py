@@ -13,6 +13,7 @@ from sftpgo.ssh.fields import string, uint32
 from sftpgo.ssh.link import AT_A_TIME, OVERFULL
 from sftpgo.ssh.packets import LIMIT, LIMIT_BEFORE_LOGIN
 from sftpgo.ssh.states import Kex, Phase
+from sftpgo.ssh.turns import IN_A_ROW, MUCH, SHARE, Turns
 
 from .scripted import VERSION, Client, Service, kexinit
 
@@ -217,14 +218,24 @@ class LimitTests(SynchronousTestCase):
         self.assertTrue(client.closed)
 
     def test_transports_with_buffers_of_their_own(self) -> None:
-        """They receive in small pieces before login, and in large ones after it."""
-        sizes = []
-        for log_in in (Client.request_login, Client.log_in):
-            client = Client()
-            client.wire.bufferSize = 65_536
-            log_in(client)
-            sizes.append(client.wire.bufferSize)
-        self.assertEqual(sizes, [65_536, AT_A_TIME])
+        """They receive in small pieces before login; then in large ones, the largest while nobody else uploads."""
+        client = Client()
+        client.wire.bufferSize = 65_536
+        client.request_login()
+        self.assertEqual(client.wire.bufferSize, 65_536)
+        turns = Turns()
+        client, other = Client(turns=turns), Client(turns=turns)
+        client.wire.bufferSize = 65_536
+        client.log_in()
+        other.log_in()
+        client.send(94, b"short")
+        self.assertEqual(client.wire.bufferSize, SHARE)
+        for _ in range(IN_A_ROW + 2):
+            client.send(94, bytes(MUCH))
+        self.assertEqual(client.wire.bufferSize, AT_A_TIME)
+        other.send(94, bytes(MUCH))
+        client.send(94, bytes(MUCH))
+        self.assertEqual(client.wire.bufferSize, SHARE)
 
     def test_byte_by_byte_is_not_copied_each_time(self) -> None:
         """K14: bytes stay where they were put until the packet is complete."""
