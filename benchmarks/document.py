@@ -49,8 +49,8 @@ Where the time goes
 - A download: half of it is the kernel's (a copy from the page cache, a copy into the socket), a seventh the cipher's, a
   third the interpreter's, which handles eight packets for each READ.
 - An upload: more than half of it is the kernel's, which finds pages for the new file and copies into them, for
-  whichever server.  Of the rest the cipher has a third with AES-GCM and two thirds with the others; what the interpreter
-  adds is a call of the cipher for each packet of 32 KiB that OpenSSH's client sends.
+  whichever server.  Of the rest the cipher has a third with AES-GCM and two thirds with the others; what the
+  interpreter adds is a call of the cipher for each packet of 32 KiB that OpenSSH's client sends.
 - ChaCha20-Poly1305: two passes, and 4 of the 15 microseconds a packet are OpenSSL's for setting up each Poly1305.
 - Small files: a client asks three times for each that it uploads and four times for each that it downloads, one after
   the other.  Each time costs a wake-up, a receive and a send, and on Twisted that alone is half of what OpenSSH takes
