@@ -109,7 +109,8 @@ class Connection(connection.SSHConnection):
     def channelClosed(self, channel: Any) -> None:
         """Forget a channel that both sides have closed."""
         stream = channel.stream
-        if stream is not None:
+        # A channel that closes because the client has closed it comes here twice.
+        if stream is not None and channel in self.channelsToRemoteChannel:
             self._budget = min(STREAM_BUDGET, self._budget + channel.window_share)
             if self.transport.sink is stream:
                 self.transport.sink = None

@@ -269,7 +269,9 @@ class ByteStream:
                 break
         if self._gone:
             return
-        if self._consumed > self._full_window // 2:
+        # Little is not worth a message, unless the client needs it to end the request that it is in.
+        needed = self.wanted - (self.incoming.tail - self.incoming.head)
+        if self._consumed > self._full_window // 2 or needed > self.window:
             self._grant(self._consumed)
             self._consumed = 0
         if self._exit is not None and not len(self.outgoing):
@@ -280,8 +282,10 @@ class ByteStream:
             self.outgoing.settle()
 
     def _grant(self, size: int) -> None:
-        self.window += size
-        self._transport.sendPacket(MSG_WINDOW_ADJUST, uint32(self._remote) + uint32(size))
+        # After our CLOSE there may be no such channel any more at the client's.
+        if not self._channel.localClosed:
+            self.window += size
+            self._transport.sendPacket(MSG_WINDOW_ADJUST, uint32(self._remote) + uint32(size))
 
     def _pump(self, more: bool) -> bool:
         """Seal the outgoing bytes into packets.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from sftpgo.ssh.connection import LEAST_WINDOW
 from sftpgo.ssh.fields import Fields, string, uint32
 from sftpgo.ssh.settings import SMALL_WINDOW, WINDOW
 from sftpgo.ssh.stream import DUE
@@ -130,6 +131,53 @@ class WindowTests(ChannelCase):
         first = self.connection.channels[0]
         self.client.send(CLOSE, uint32(first.id))
         self.assertGreaterEqual(self.stream().stream.window, WINDOW)
+
+    def test_a_share_is_given_back_once(self) -> None:
+        """However often channels come and go, their windows together are what they were at first."""
+        channels = [self.stream() for _ in range(10)]
+        windows = sum(channel.stream.window for channel in channels)
+        for _ in range(10):
+            self.client.send(CLOSE, uint32(channels.pop(0).id))
+            channels.append(self.stream())
+        self.assertLessEqual(sum(channel.stream.window for channel in channels), windows)
+
+    def test_a_small_window_holds_any_request(self) -> None:
+        """What was consumed is granted, little as it is, to a client that cannot end its next request without it."""
+        for _ in range(3):
+            channel = self.stream()
+        self.assertEqual(channel.stream.window, LEAST_WINDOW)
+
+        class Long(Answers):
+            def serve(self) -> bool:
+                incoming = self.stream.incoming
+                while len(incoming) >= (self.stream.wanted or 150_000):
+                    self.stream.consume(self.stream.wanted or 150_000)
+                    self.stream.wanted = 260_000
+                return False
+
+        channel.stream._handler = Long(channel.stream)
+        self.client.kinds()
+        self.data(channel, bytes(150_000))
+        self.assertEqual(self.client.kinds(), [ADJUST])
+        self.assertEqual(channel.stream.window, LEAST_WINDOW)
+        self.data(channel, bytes(200_000))
+        self.assertEqual((self.client.kinds(), channel.stream.window), ([], LEAST_WINDOW - 200_000))
+        self.data(channel, bytes(60_000))
+        self.assertEqual((self.client.kinds(), channel.stream.window), ([ADJUST], LEAST_WINDOW))
+
+    def test_nothing_is_granted_after_our_close(self) -> None:
+        class Drain(Answers):
+            def serve(self) -> bool:
+                self.stream.consume(len(self.stream.incoming))
+                return False
+
+        channel = self.stream()
+        channel.stream._handler = Drain(channel.stream)
+        channel.stream.finish(0)
+        self.assertIn(CLOSE, self.client.kinds())
+        for _ in range(6):
+            self.data(channel, bytes(WINDOW // 10))
+        self.assertEqual(self.client.kinds(), [])
 
     def test_window_overflow(self) -> None:
         channel = self.open(window=1 << 31)
