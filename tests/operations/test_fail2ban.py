@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 from collections import Counter
@@ -124,6 +125,32 @@ class FilterTests(TestCase):
         others = [line for line in lines if '"sender":"connection_failed"' not in line]
         self.assertGreater(len(others), 5)
         self.assertEqual(banned(others, "aggressive"), Counter())
+
+    def test_nobody_is_banned_for_what_the_server_lacks(self) -> None:
+        need("fail2ban-regex")
+        server = Server()
+        self.addCleanup(server.clean_up)
+        server.start()
+        server.add_user("alice", home_dir=str(server.home("alice")))
+        (server.directory / "file").write_text("")
+        server.add_user("bob", home_dir=str(server.home("bob")))
+        with contextlib.closing(sqlite3.connect(server.directory / "sftpgo.db")) as database, database:
+            database.execute("UPDATE users SET home_dir = ? WHERE username = 'bob'", [f"{server.directory}/file/home"])
+        self.assertFalse(try_login("127.0.0.1", server.sftp_port, "bob", password="bob-secret"))
+        # Whoever names a user or sends a password so is counted all the same.
+        self.assertFalse(try_login("127.0.0.1", server.sftp_port, "the data provider failed: "))
+        with contextlib.closing(sqlite3.connect(server.directory / "sftpgo.db")) as database, database:
+            database.execute("ALTER TABLE users RENAME TO elsewhere")
+        self.assertFalse(try_login("127.0.0.1", server.sftp_port, "alice", password="alice-secret"))
+        key = paramiko.Ed25519Key.from_private_key_file(str(server.directory / "id_ed25519"))
+        self.assertFalse(try_login("127.0.0.1", server.sftp_port, "alice", key=key))
+        self.assertEqual(server.stop(), 0)
+        lines = (server.directory / "sftpgo.log").read_text().splitlines()
+        failed = [each for each in map(json.loads, lines) if each["sender"] == "connection_failed"]
+        errors = [each["error"].split(":")[0] for each in failed if each["login_type"] != "no_auth_tryed"]
+        home = 'the home of user "bob" cannot be used'
+        self.assertEqual(errors, [home, "Not found", *["the data provider failed"] * 2])
+        self.assertEqual(banned(lines), Counter({"127.0.0.1": 1}))
 
 
 class JailTests(SynchronousTestCase):
