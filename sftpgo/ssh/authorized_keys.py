@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import struct
 
 import attrs
 from twisted.conch.ssh.common import getNS
-from twisted.conch.ssh.keys import FingerprintFormats, Key
+from twisted.conch.ssh.keys import Key
 
 from sftpgo.ssh.signatures import ACCEPTED
 
@@ -32,8 +33,8 @@ class AuthorizedKey:
 
     def fingerprint(self) -> str:
         """The fingerprint as OpenSSH shows it: C{SHA256:...}."""
-        key = Key.fromString(self.blob)
-        return "SHA256:" + str(key.fingerprint(FingerprintFormats.SHA256_BASE64)).rstrip("=")
+        digest = hashlib.sha256(self.blob).digest()
+        return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 
 def parse(line: str) -> AuthorizedKey:

@@ -109,6 +109,7 @@ class ServerFactory(SSHFactory):
         self.portal = portal
         self.privateKeys = dict(host_keys)
         self.publicKeys = {kind: key.public() for kind, key in host_keys.items()}
+        self._signatures = [name for key in host_keys.values() for name in key.supportedSignatureAlgorithms()]
         self.primes = None
         self.auth_events = auth_events
         self.clock = clock
@@ -131,9 +132,7 @@ class ServerFactory(SSHFactory):
         made = self.protocol()
         made.factory = self
         made.peer = addr
-        made.supportedPublicKeys = [
-            name for key in self.privateKeys.values() for name in key.supportedSignatureAlgorithms()
-        ]
+        made.supportedPublicKeys = self._signatures
         return made
 
     def succeed(self, before: ServerFactory) -> None:
