@@ -20,7 +20,13 @@ MAX_BODY = 1024 * 1024
 #: The status in the log of a request whose client did not wait for the answer.
 CLIENT_GONE = 499
 
-_ALWAYS = {b"Server": b"sftpgo", b"X-Content-Type-Options": b"nosniff"}
+#: Nobody else's page takes what is answered for an image or a script, or frames it.
+_ALWAYS = {
+    b"Server": b"sftpgo",
+    b"X-Content-Type-Options": b"nosniff",
+    b"X-Frame-Options": b"DENY",
+    b"Cross-Origin-Resource-Policy": b"same-origin",
+}
 
 
 class Request(server.Request):

@@ -16,6 +16,9 @@ LIFETIME: Final = 12 * 3600.0
 #: Sessions at once; beyond them the one that was used longest ago ends.
 MAX_SESSIONS: Final = 1000
 
+#: Bytes of all drafts together; beyond them those of the sessions that were used longest ago are forgotten.
+MAX_DRAFTS: Final = 16 * 1024 * 1024
+
 
 @attrs.frozen
 class Draft:
@@ -60,11 +63,30 @@ class Sessions:
     def open(self, username: str, stored: str, draft: Draft | None = None) -> Session:
         """A new session, under an id nobody can guess."""
         now = self._seconds()
+        self._forget_ended(now)
         session = Session(secrets.token_urlsafe(32), username, stored, now, now, draft)
         self._sessions[session.id] = session
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
+        if draft is not None:
+            self._forget_drafts()
         return session
+
+    def _forget_ended(self, now: float) -> None:
+        """Those nobody comes back to; in order of use, so that the first one that goes on ends the search."""
+        while self._sessions:
+            oldest = next(iter(self._sessions.values()))
+            if not _has_ended(oldest, now):
+                return
+            self._sessions.popitem(last=False)
+
+    def _forget_drafts(self) -> None:
+        room = MAX_DRAFTS
+        for session in reversed(self._sessions.values()):
+            if session.draft is not None:
+                room -= len(session.draft.body)
+                if room < 0:
+                    session.draft = None
 
     def find(self, session_id: str) -> Session | None:
         """The session, which counts as used now; C{None} when there is none or it has ended."""
@@ -72,7 +94,7 @@ class Sessions:
         if session is None:
             return None
         now = self._seconds()
-        if now >= session.used + IDLE or now >= session.began + LIFETIME:
+        if _has_ended(session, now):
             self.close(session_id)
             return None
         session.used = now
@@ -85,3 +107,7 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+
+def _has_ended(session: Session, now: float) -> bool:
+    return now >= session.used + IDLE or now >= session.began + LIFETIME

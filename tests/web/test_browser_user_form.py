@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.web.pages import PageTestCase
@@ -46,6 +47,43 @@ class ScriptTests(PageTestCase):
         self.browser.click(".formbuttons .btn-primary")
         self.browser.wait_for_text("“alice” was saved.")
         self.assertEqual(self.stored("alice")["expiration_date"], 0)
+
+    def test_expiration_on_the_day_the_clock_is_changed(self) -> None:
+        """What was picked is stored and shown again; an hour that is left out becomes the one after it."""
+        added = self.server.add_user("alice")
+        self.addCleanup(self.browser.command, "Emulation.setTimezoneOverride", timezoneId="")
+        for zone, picked, stored, shown in (
+            ("Europe/Berlin", "2030-03-31T00:00", "2030-03-30T23:00", "2030-03-31T00:00"),
+            ("Europe/Berlin", "2030-03-31T02:30", "2030-03-31T01:30", "2030-03-31T03:30"),
+            ("Europe/Berlin", "2030-10-27T02:30", "2030-10-27T00:30", "2030-10-27T02:30"),
+            ("Europe/Berlin", "2030-10-27T23:59:59", "2030-10-27T22:59:59", "2030-10-27T23:59:59"),
+            # There the day of the change had no midnight.
+            ("America/Sao_Paulo", "2018-11-04T00:00", "2018-11-04T03:00", "2018-11-04T01:00"),
+            ("America/Sao_Paulo", "2018-11-03T23:59:59", "2018-11-04T02:59:59", "2018-11-03T23:59:59"),
+        ):
+            self.browser.command("Emulation.setTimezoneOverride", timezoneId=zone)
+            self.go(f"/web/user/{added['id']}")
+            self.choose("#expiration_date", picked)
+            self.browser.script("document.getElementById('expiration_date').dispatchEvent(new Event('blur'))")
+            self.assertEqual(self.browser.script("return expiration_date.value").removesuffix(":00.000"), shown)
+            self.browser.click(".formbuttons .btn-primary")
+            self.browser.wait_for_text("“alice” was saved.")
+            milliseconds = round(datetime.fromisoformat(stored).replace(tzinfo=UTC).timestamp()) * 1000
+            self.assertEqual((picked, self.stored("alice")["expiration_date"]), (picked, milliseconds))
+            self.go(f"/web/user/{added['id']}")
+            self.assertEqual(self.browser.script("return expiration_date.value").removesuffix(":00.000"), shown)
+            day = self.browser.script("return new Date(arguments[0]).toLocaleDateString('en-US')", milliseconds)
+            self.assertEqual(datetime.strptime(day, "%m/%d/%Y").date().isoformat(), shown[:10])
+        # The hour there is twice: the second one stays the second one.
+        second = round(datetime(2030, 10, 27, 1, 30, tzinfo=UTC).timestamp()) * 1000
+        self.server.rest("PUT", f"/user/{added['id']}", {"expiration_date": second})
+        self.browser.command("Emulation.setTimezoneOverride", timezoneId="Europe/Berlin")
+        self.go(f"/web/user/{added['id']}")
+        self.browser.script("document.getElementById('expiration_date').dispatchEvent(new Event('blur'))")
+        self.assertTrue(self.browser.script("return expiration_date.value").startswith("2030-10-27T02:30"))
+        self.browser.click(".formbuttons .btn-primary")
+        self.browser.wait_for_text("“alice” was saved.")
+        self.assertEqual(self.stored("alice")["expiration_date"], second)
 
     def test_directories_as_rows(self) -> None:
         permissions = {"/": ["list"], "/a": ["list", "download"], "/b:c": ["*"]}

@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from sftpgo.domain.user import User
 from sftpgo.log import Log
 from sftpgo.web.authenticate import Authentication
-from sftpgo.web.entrance import draft_of, own_path
+from sftpgo.web.entrance import COOKIE, draft_of, own_path
 from sftpgo.web.events import SESSION_LOOKS
 from sftpgo.web.failures import LIMIT
 from sftpgo.web.proxies import Proxies
-from sftpgo.web.sessions import IDLE, LIFETIME, MAX_SESSIONS, Draft, Sessions
+from sftpgo.web.sessions import IDLE, LIFETIME, MAX_DRAFTS, MAX_SESSIONS, Draft, Sessions
 from tests.doubles import run_now
 from tests.web.talk import HASH, HOST, Reply, Server, Wire, head
 from tests.web.visitor import Page, Visitor
@@ -268,6 +268,42 @@ class Ending(LoginCase):
         self.assertEqual(len(sessions), MAX_SESSIONS)
         self.assertIsNone(sessions.find(second.id))
         self.assertIs(sessions.find(first.id), first)
+
+    def test_what_has_ended_is_forgotten_at_the_next_log_in(self) -> None:
+        sessions = Sessions(self.clock.seconds)
+        kept = sessions.open("a", "")
+        for _ in range(10):
+            sessions.open("b", "")
+        self.clock.advance(IDLE - 1)
+        self.assertIs(sessions.find(kept.id), kept)
+        self.clock.advance(1)
+        sessions.open("c", "")
+        self.assertEqual(len(sessions), 2)
+        self.assertIs(sessions.find(kept.id), kept)
+
+    def test_drafts_are_bounded_together(self) -> None:
+        sessions = Sessions(self.clock.seconds)
+        half = Draft("/web/user", bytes(MAX_DRAFTS // 2))
+        first, second, third = (sessions.open("a", "", half) for _ in range(3))
+        self.assertEqual([first.draft, second.draft, third.draft], [None, half, half])
+        self.assertIs(sessions.find(first.id), first)
+
+    def test_many_log_ins_shut_nobody_out(self) -> None:
+        """Neither who looks now and then, nor who comes after them."""
+        self.log_in()
+        robot = Visitor(self.server)
+        form = self.now(robot.get("/web/login")).form("/web/login")
+        sent = form.filled(username="second", password="other")
+        for number in range(MAX_SESSIONS + 100):
+            robot.cookies.pop(COOKIE, None)
+            self.assertEqual(self.now(robot.send("/web/login", sent)), "/web/users")
+            if number % 500 == 0:
+                self.assertTrue(self.open())
+        self.assertTrue(self.open())
+        latest = Visitor(self.server)
+        form = self.now(latest.get("/web/login")).form("/web/login")
+        self.now(latest.send("/web/login", form.filled(username="admin", password=SECRET)))
+        self.assertEqual(self.now(latest.ask("GET", "/web/users")).status, 200)
 
     def test_nothing_secret_in_a_repr(self) -> None:
         session = Sessions(self.clock.seconds).open("a", HASH, Draft("/web/user", b"uid=7"))

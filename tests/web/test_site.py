@@ -68,6 +68,8 @@ class General(SiteCase):
             self.assertEqual(headers.get_all("Content-Type"), ["application/json; charset=utf-8"])
             self.assertEqual(headers.get_all("Server"), ["sftpgo"])
             self.assertEqual(headers.get_all("X-Content-Type-Options"), ["nosniff"])
+            self.assertEqual(headers.get_all("X-Frame-Options"), ["DENY"])
+            self.assertEqual(headers.get_all("Cross-Origin-Resource-Policy"), ["same-origin"])
             self.assertEqual(headers.get_all("Cache-Control"), ["no-store"])
             self.assertNotIn("Transfer-Encoding", headers)
             if method != "HEAD":

@@ -17,12 +17,17 @@
     kept.value = field.value.replace("T", " ");
     field.removeAttribute("name");
     field.after(kept);
-    const moment = field.value ? new Date(`${field.value}Z`) : null;
-    if (moment) {
-      field.value =
-        `${pad(moment.getFullYear(), 4)}-${pad(moment.getMonth() + 1)}-${pad(moment.getDate())}` +
-        `T${pad(moment.getHours())}:${pad(moment.getMinutes())}:${pad(moment.getSeconds())}`;
-    }
+    const show = () => {
+      const moment = kept.value ? new Date(`${kept.value.replace(" ", "T")}Z`) : null;
+      if (moment && !Number.isNaN(moment.getTime()) && !field.validity.badInput) {
+        field.value =
+          `${pad(moment.getFullYear(), 4)}-${pad(moment.getMonth() + 1)}-${pad(moment.getDate())}` +
+          `T${pad(moment.getHours())}:${pad(moment.getMinutes())}:${pad(moment.getSeconds())}`;
+      }
+    };
+    show();
+    // Where the clock is put forward an hour is left out: whoever leaves the field sees what such a time becomes.
+    field.addEventListener("blur", show);
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     document.querySelector('label[for="expiration_date"]').textContent = `Expiration (${zone || "your time"})`;
     field.addEventListener("input", () => {
