@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import attrs
@@ -18,6 +19,7 @@ from twisted.internet.defer import Deferred
 
 from sftpgo.avatars.account import Account
 from sftpgo.avatars.bandwidth import UNLIMITED, Bandwidth
+from sftpgo.avatars.cutting import cut
 from sftpgo.avatars.journal import Journal
 from sftpgo.avatars.opening import Asked, Opener
 from sftpgo.avatars.ownership import Ownership
@@ -32,7 +34,7 @@ from sftpgo.domain.user import User
 from sftpgo.errors import PermissionDenied
 from sftpgo.ssh.interfaces import Attributes, StatVFS
 from sftpgo.storage.confined import Home
-from sftpgo.storage.freeing import freed_later
+from sftpgo.storage.freeing import freed_later, takes_long
 from sftpgo.storage.listing import DirectoryReader
 from sftpgo.storage.location import Location
 from sftpgo.storage.rename import link, rename
@@ -292,13 +294,18 @@ class UserFilesystem:
 
     # Attributes.
 
-    def change(self, path: bytes, attributes: Attributes, *, follow: bool = True) -> None:
-        """Set size, mode, owner and times, all that are named in one request; nothing is done unless all may be."""
+    def change(self, path: bytes, attributes: Attributes, *, follow: bool = True) -> Deferred[None] | None:
+        """Set size, mode, owner and times, all that are named in one request; nothing is done unless all may be.
+
+        The answer takes a while where much is cut off.
+        """
         wanted = self._wanted(attributes)
         with self.places.located(path, follow=follow, needed=None) as place:
             status = place.stat()
             is_directory = stat.S_ISDIR(status.st_mode)
             self._may_change(place.directory if is_directory else place.path, place.directory, wanted)
+            if "size" in wanted and takes_long(status, wanted["size"]):
+                return self._cut(place, wanted)
             if "size" in wanted:
                 self._truncate(place, status, wanted["size"])
             if "permissions" in wanted:
@@ -308,6 +315,12 @@ class UserFilesystem:
             if "atime" in wanted:
                 place.utime((wanted["atime"] * 10**9, wanted["mtime"] * 10**9))
             self.journal.changed(self._real(place), wanted)
+        return None
+
+    def _cut(self, place: Location, wanted: Attributes) -> Deferred[None]:
+        rest = partial(self._change_open, path=paths.from_wire(place.path), wanted=wanted)
+        in_thread = self.run_in_thread
+        return cut(place, wanted["size"], self.account, run_in_thread=in_thread, let_go=self._let_go, rest=rest)
 
     def _truncate(self, place: Location, status: os.stat_result, size: int) -> None:
         """Set a file's size; what it grows by is counted before."""

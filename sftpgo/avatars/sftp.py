@@ -143,15 +143,15 @@ class UserSFTPServer:
         """STAT and LSTAT of many files in one go; None when this one takes more than a glance."""
         return self._glances.status(path, follow)
 
-    def setAttrs(self, path: bytes, attrs: Attributes) -> None:
+    def setAttrs(self, path: bytes, attrs: Attributes) -> Deferred[None] | None:
         """SETSTAT."""
         with self._request:
-            self._files.change(path, _some(attrs))
+            return self._files.change(path, _some(attrs))
 
-    def setLinkAttrs(self, path: bytes, attrs: Attributes) -> None:
+    def setLinkAttrs(self, path: bytes, attrs: Attributes) -> Deferred[None] | None:
         """C{lsetstat@openssh.com}."""
         with self._request:
-            self._files.change(path, _some(attrs), follow=False)
+            return self._files.change(path, _some(attrs), follow=False)
 
     def readLink(self, path: bytes) -> bytes:
         """READLINK."""

@@ -24,6 +24,7 @@ from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, IExtendedSFTPFile, StatVFS
 from sftpgo.ssh.listing import attributes_of
 from sftpgo.storage.copying import copy_range
+from sftpgo.storage.freeing import takes_long
 from sftpgo.storage.memory import is_in_memory
 
 __all__ = ["Denied", "FileHooks", "OpenFile", "OverQuota", "RunInThread"]
@@ -274,30 +275,44 @@ class OpenFile(Handle):
         """What L{getAttrs} tells, as the system says it."""
         return os.fstat(self._live())
 
-    def setAttrs(self, attrs: Attributes) -> None:
-        """FSETSTAT: on the open file; nothing is done unless all may be."""
+    def setAttrs(self, attrs: Attributes) -> Deferred[None] | None:
+        """FSETSTAT: on the open file; nothing is done unless all may be.  It takes a while where much is cut off."""
         if "size" in attrs:
             self._uploading()
         try:
             wanted = self._hooks.may_change(self.path, attrs)
         except PermissionDenied as error:
             raise Denied(error) from error
-        if "size" in wanted:
-            self._resize(wanted["size"])
+        cutting = self._resize(wanted["size"]) if "size" in wanted else None
+        if cutting is not None:
+            return self._later(cutting.addCallback(lambda _: self._set(wanted)))
+        self._set(wanted)
+        return None
+
+    def _set(self, wanted: Attributes) -> None:
         self._hooks.change(self._live(), self.path, wanted)
         if self._upload is not None:
             self._change()
 
-    def _resize(self, size: int) -> None:
+    def _resize(self, size: int) -> Deferred[None] | None:
+        """Cut or extend it; a Deferred while a thread frees what is cut off."""
         upload = self._uploading()
-        self._live()
+        status = os.fstat(self._live())
         self._hasher = None
         try:
-            upload.resize(size)
+            upload.require_size(size)
         except QuotaExceeded as error:
             raise OverQuota(error) from error
         finally:
             self._floor = max(upload.floor, upload.write_from)
+        if not takes_long(status, size):
+            upload.resize(size)
+            return None
+        return self._hooks.run_in_thread(os.ftruncate, self._descriptor, size).addBoth(self._cut)
+
+    def _cut(self, result: Any) -> Any:
+        self._uploading().settle()
+        return result
 
     def statvfs(self) -> StatVFS:
         """The file system that holds this file."""

@@ -93,11 +93,14 @@ class Upload:
         """Count the size it really has."""
         self.account.ledger.settle(self.stake, os.fstat(self.descriptor).st_size)
 
-    def resize(self, size: int) -> None:
-        """Cut or extend it; raises L{QuotaExceeded}."""
+    def require_size(self, size: int) -> None:
+        """Before it is cut or extended: take the room; raises L{QuotaExceeded}."""
         self.grow(size)
         if self.basis is not None and size < self.basis.st_size:
             self.below()
+
+    def resize(self, size: int) -> None:
+        """Cut or extend it, after L{require_size}."""
         try:
             os.ftruncate(self.descriptor, size)
         finally:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 
+from twisted.conch.ssh.filetransfer import SFTPError
 from twisted.internet.defer import Deferred
 
+from sftpgo.avatars.filesystem import UserFilesystem
 from sftpgo.avatars.sftp import UserSFTPServer
+from sftpgo.avatars.transfer import OpenFile
 from sftpgo.ssh import codec
 from sftpgo.storage.freeing import LARGE
 from tests.avatars.faults import fails_with
-from tests.avatars.ground import UploadCase
+from tests.avatars.ground import UploadCase, result_of
 from tests.doubles import HeldThreads
 
 
@@ -166,3 +169,146 @@ class TruncationTests(FreeingCase):
         self.threads.release()
         self.assertEqual(self.failureResultOf(opening).value.errno, errno.EIO)
         self.assertEqual(self.ground.registry.transfers(), 0)
+
+
+#: What can be cut by more than is worth a thread.
+SIZE = 2 * LARGE
+
+
+class CuttingTests(FreeingCase):
+    """SETSTAT and FSETSTAT of a size: freed in a thread, with all that happens meanwhile counted."""
+
+    def start(self, mode: int = 0, size: int = SIZE) -> None:
+        super().start(mode, 0)
+        self.put(b"x" * 10, b"/f")
+        os.truncate(self.ground.home / "f", size)
+        result_of(self.ground.ledgers.rescan(self.ground.user, self.files.home))
+        self.server = UserSFTPServer(self.files)
+        self.assertSettled()
+
+    def cut(self, size: int = 1, **more: int) -> Deferred:
+        cutting = self.server.setAttrs(b"/f", {"size": size} | more)
+        self.assertNoResult(cutting)
+        return cutting
+
+    def size(self) -> int:
+        return (self.ground.home / "f").stat().st_size
+
+    def fail(self) -> None:
+        self.threads.waiting = [(d, fails_with(errno.EIO), a) for d, _, a in self.threads.waiting]
+        self.threads.release()
+
+    def test_by_path(self) -> None:
+        self.start()
+        cutting = self.cut(permissions=0o600, atime=1, mtime=2)
+        self.assertEqual(self.size(), SIZE)
+        self.threads.release()
+        self.successResultOf(cutting)
+        status = (self.ground.home / "f").stat()
+        self.assertEqual((status.st_size, status.st_mode & 0o777, status.st_mtime), (1, 0o600, 2))
+        self.assertEqual(self.ground.used(), (1, 1))
+        self.assertSettled()
+
+    def test_little_is_cut_at_once(self) -> None:
+        self.start()
+        self.assertIsNone(self.server.setAttrs(b"/f", {"size": SIZE - LARGE + 1}))
+        self.assertIsNone(self.server.setAttrs(b"/f", {"size": 2}))
+        self.assertEqual((self.size(), self.threads.waiting), (2, []))
+        self.assertSettled()
+
+    def test_failure(self) -> None:
+        self.start()
+        cutting = self.cut(permissions=0o600)
+        self.fail()
+        self.assertEqual(self.failureResultOf(cutting).value.errno, errno.EIO)
+        self.assertEqual((self.ground.home / "f").stat().st_mode & 0o777, 0o644)
+        self.assertSettled()
+
+    def test_others_meanwhile(self) -> None:
+        """Another session of the user cuts it as well, writes to it, or puts something into its place."""
+        for meanwhile in (
+            lambda other: other.change(b"/f", {"size": SIZE - 5}),
+            lambda other: self.close(self.written(other)),
+            lambda other: other.remove(b"/f"),
+            lambda other: other.rename(b"/g", b"/f"),
+            lambda _other: os.unlink(self.ground.home / "f"),
+        ):
+            for fails in (False, True):
+                self.start()
+                self.put(b"g", b"/g")
+                other = self.ground.login()
+                cutting = self.cut()
+                meanwhile(other)
+                if fails:
+                    self.fail()
+                    self.failureResultOf(cutting)
+                else:
+                    self.threads.release()
+                    self.successResultOf(cutting)
+                self.threads.release()  # what it held that has no name any more
+                self.assertSettled()
+
+    def written(self, files: UserFilesystem) -> OpenFile:
+        file = self.open(b"/f", files)
+        file.writeChunk(SIZE, b"more")
+        return file
+
+    def test_two_at_once(self) -> None:
+        self.start()
+        first, second = self.cut(100), UserSFTPServer(self.ground.login(run_in_thread=self.threads.run))
+        then = second.setAttrs(b"/f", {"size": 50})
+        self.threads.waiting.reverse()
+        self.threads.release()
+        self.successResultOf(first)
+        self.successResultOf(then)
+        self.assertEqual(self.size(), 100)
+        self.assertSettled()
+
+    def test_client_that_goes_meanwhile(self) -> None:
+        self.start()
+        cutting = self.cut()
+        self.files.close()
+        self.threads.release()
+        self.successResultOf(cutting)
+        self.assertEqual(self.size(), 1)
+        self.assertSettled()
+
+    def test_open_file(self) -> None:
+        for mode in (0, 1):
+            self.start(mode)
+            file = self.open(b"/g", exclusive=True)
+            file.writeChunk(SIZE, b"x")
+            cutting = file.setAttrs({"size": 3, "permissions": 0o600})
+            self.assertEqual(file.statNow().st_size, SIZE + 1)
+            self.threads.release()
+            self.successResultOf(cutting)
+            self.assertEqual((file.statNow().st_size, file.statNow().st_mode & 0o777), (3, 0o600))
+            file.writeChunk(3, b"abc")
+            self.close(file)
+            self.assertEqual(self.read("g"), b"\0\0\0abc")
+            self.assertSettled()
+
+    def test_open_file_failure(self) -> None:
+        self.start()
+        file = self.open()
+        cutting = file.setAttrs({"size": 3})
+        self.fail()
+        self.assertEqual(self.failureResultOf(cutting).value.errno, errno.EIO)
+        self.close(file)
+        self.assertEqual(self.size(), SIZE)
+        self.assertSettled()
+
+    def test_open_file_whose_client_goes(self) -> None:
+        """The descriptor lives until the thread is done with it."""
+        for mode in (0, 1):
+            self.start(mode)
+            file = self.open(b"/g", exclusive=True)
+            file.writeChunk(SIZE, b"x")
+            cutting = file.setAttrs({"size": 3})
+            file.abort()
+            self.threads.release()
+            self.successResultOf(cutting)
+            self.assertRaises(SFTPError, file.statNow)
+            self.assertEqual((self.ground.home / "g").exists(), mode == 0)
+            self.assertEqual(self.ground.registry.transfers(), 0)
+            self.assertSettled()

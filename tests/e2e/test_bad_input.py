@@ -148,6 +148,44 @@ class NameTests(RawTestCase):
                 self.assertNotIn(os.fsencode(self.server.directory), reply[2], (kind, path))
 
 
+class CutTests(RawTestCase):
+    """A large file is cut in a thread, and what the client sent after that waits for it."""
+
+    def test_in_order(self) -> None:
+        with (self.home / "f").open("wb") as file:
+            file.truncate(1 << 30)
+        _kind, rest = self.raw.ask(codec.OPEN, b"/f", codec.OPEN_READ | codec.OPEN_WRITE, 0)
+        handle = codec.Reader(rest).string()
+        by_handle, by_path = codec.string(handle), codec.string(b"/f")
+
+        def size(length: int) -> bytes:
+            return codec.attributes({"size": length})
+
+        def write(offset: int, data: bytes) -> bytes:
+            return by_handle + struct.pack(">Q", offset) + codec.string(data)
+
+        grow = [(codec.FSETSTAT, by_handle + size(1 << 30)), (codec.WRITE, write(4, b"late"))]
+        sent = [
+            (codec.FSETSTAT, by_handle + size(3)),
+            (codec.WRITE, write(3, b"abc")),
+            (codec.FSTAT, by_handle),
+            *grow,
+            (codec.SETSTAT, by_path + size(2)),
+            (codec.STAT, by_path),
+            (codec.WRITE, write(2, b"end")),
+            (codec.READ, by_handle + struct.pack(">QL", 0, 100)),
+            (codec.CLOSE, by_handle),
+        ]
+        ids = [self.raw.packet(kind, body) for kind, body in sent]
+        got = [self.raw.receive() for _ in sent]
+        self.assertEqual([replied_to for _kind, replied_to, _rest in got], ids)
+        sizes = [codec.Reader(rest).attributes()["size"] for kind, _, rest in got if kind == codec.ATTRS]
+        self.assertEqual(sizes, [6, 2])
+        statuses = [codec.Reader(rest).uint32() for kind, _, rest in got if kind == codec.STATUS]
+        self.assertEqual(statuses, [codec.OK] * 7)
+        self.assertEqual((self.home / "f").read_bytes(), b"\0\0end")
+
+
 class LargeListingTests(RawTestCase):
     """100,000 entries stream by without being held in memory."""
 
