@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -29,7 +29,7 @@ def entries(content: Content, origin: str, table: KeyTable, report: Report) -> d
     """The known keys in the content of a file; what is unknown is a warning, what is given twice a problem."""
     match content:
         case Tree():
-            reader = _TreeReader(origin, table, report)
+            reader = _TreeReader(origin, table, report, content.twice)
             reader.section(content.root, "")
             return reader.entries
         case Lines():
@@ -60,6 +60,7 @@ class _TreeReader:
     origin: str
     table: KeyTable
     report: Report
+    twice: Mapping[tuple[str, str], Sequence[int]]
     entries: dict[str, Entry] = attrs.field(factory=dict)
 
     def section(self, section: Mapping[Any, Any], above: str) -> None:
@@ -118,7 +119,9 @@ class _TreeReader:
         for key, value in section.items():
             name = str(key).lower()
             if name in spelt:
-                self.report.problem(self.origin, above + name, f"given twice, as {spelt[name]!r} and as {key!r}")
+                lines = self.twice.get((str(spelt[name]), str(key)), ())
+                place = f", line {' and '.join(map(str, lines))}" if lines else ""
+                self.report.problem(self.origin, above + name, f"given twice, as {spelt[name]!r} and as {key!r}{place}")
             else:
                 spelt[name] = key
                 yield name, value

@@ -153,8 +153,7 @@ def _check_home_name(username: str) -> None:
 def _check_columns(user: User) -> None:
     """What no column of the database can hold is refused here, rather than cut short or failed on there."""
     _check_text("username", user.username)
-    if any(category(character) == "Cc" for character in user.username):
-        raise ValidationError("username cannot hold control characters", "username")
+    _check_line("username", user.username)
     _check_text("home_dir", user.home_dir)
     for names, bits in ((_INT32, 32), (_INT64, 64)):
         for name in names:
@@ -163,8 +162,7 @@ def _check_columns(user: User) -> None:
 
 def _check_home(path: str) -> None:
     """What no directory can be made of would be refused at every login; whether one can be made only the disk knows."""
-    if "\0" in path:
-        raise ValidationError("home_dir cannot hold a NUL character", "home_dir")
+    _check_line("home_dir", path)
     if any(len(name.encode("utf-8")) > _MAX_NAME_LENGTH for name in path.split("/")):
         raise ValidationError(f"home_dir cannot hold a name longer than {_MAX_NAME_LENGTH} bytes", "home_dir")
 
@@ -174,6 +172,12 @@ def _check_text(name: str, value: str) -> None:
         raise ValidationError(f"{name} cannot be longer than {_MAX_COLUMN_LENGTH} characters", name)
     if not _encodable(value):
         raise ValidationError(f"{name} is not valid Unicode", name)
+
+
+def _check_line(name: str, value: str) -> None:
+    """What is shown in logs and lists neither forges a line there nor steers a terminal."""
+    if any(category(character) == "Cc" for character in value):
+        raise ValidationError(f"{name} cannot hold control characters", name)
 
 
 def _check_integer(name: str, value: int, bits: int) -> None:

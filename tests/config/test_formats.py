@@ -170,11 +170,19 @@ class BrokenFileTests(Files):
              "line 1, column 28: the key 'bind_port' is given twice in one section"),
             ("json", '{"a": [{"b": "}\\\\"}, {"b": "\\": "}],\n "b": 1, "c": NaN,\n  "\\u0061" : 2}',
              "line 3, column 3: the key 'a' is given twice in one section"),
-            ("json", '{"httpd": {}, "HTTPD": {}}', "httpd: given twice, as 'httpd' and as 'HTTPD'"),
+            ("json", '{"httpd": {},\n "HTTPD": {}}', "httpd: given twice, as 'httpd' and as 'HTTPD', line 2"),
+            ("yaml", "httpd:\n  bind_port: 1\nHTTPD:\n  bind_port: 2\n",
+             "httpd: given twice, as 'httpd' and as 'HTTPD', line 3"),
+            ("toml", "[httpd]\nbind_port = 1\n[x]\na = [\n  1,\n]\n[ HTTPD ]\nbind_port = 2\n",
+             "httpd: given twice, as 'httpd' and as 'HTTPD', line 7"),
+            ("hcl", "httpd {\n  bind_port = 1\n}\nHTTPD {\n  bind_port = 2\n}\n",
+             "httpd: given twice, as 'httpd' and as 'HTTPD', line 4"),
+            ("hcl", "httpd = {\n  bind_port = 1\n  Bind_Port = 2\n}\n",
+             "httpd.bind_port: given twice, as 'bind_port' and as 'Bind_Port', line 3"),
             ("json", '{"sftpd": {"keys": [{"private_key": "a", "Private_Key": "b"}]}}',
-             "sftpd.keys[0].private_key: given twice, as 'private_key' and as 'Private_Key'"),
+             "sftpd.keys[0].private_key: given twice, as 'private_key' and as 'Private_Key', line 1"),
             ("toml", "[httpd]\nbind_port = 1\nBIND_PORT = 1\n",
-             "httpd.bind_port: given twice, as 'bind_port' and as 'BIND_PORT'"),
+             "httpd.bind_port: given twice, as 'bind_port' and as 'BIND_PORT', line 3"),
             ("toml", "[httpd]\nbind_port = 1\nbind_port = 2\n", "line 3: the key 'bind_port' is given twice"),
             ("toml", "[httpd]\na = 1\r\n\n[ httpd ]\n", "line 4: the key 'httpd' is given twice"),
             ("toml", "a.'b c' = 1\na.'b c' = [\n  1, # ]\n  2,\n]", "line 2: the key \"a.'b c'\" is given twice"),
@@ -200,6 +208,11 @@ class BrokenFileTests(Files):
             self.assertTrue(problem.startswith("line 3: "), problem)
             self.assertTrue(problem.lower().endswith(
                 f"httpd.bind_port: given twice, first at {path}.{extension}: line 1".lower()), problem)  # fmt: skip
+
+    def test_key_given_twice_in_another_case_in_ini(self) -> None:
+        path = os.path.join(self.directory, "config.ini")
+        text = "[sftpd]\nbanner = a\n  bind_port = b\n[httpd]\n bind_port = 1\n# x\n[HTTPD]\nbind_port : 2\n"
+        self.assertEqual(self.problem("ini", text), f"line 8: HTTPD.bind_port: given twice, first at {path}: line 5")
 
     def test_wrong_value_names_the_line_where_the_format_knows_it(self) -> None:
         self.assertEqual(

@@ -264,7 +264,7 @@ class ProblemTests(Directory):
             "httpd": {"bind_port": 70000},
         }
         self.assertEqual(self.problems(given), [
-            "sftpd.banner: given twice, as 'Banner' and as 'banner'",
+            "sftpd.banner: given twice, as 'Banner' and as 'banner', line 1",
             "data_provider.actions: expected a section of keys, found the integer 5",
             "sftpd.bind_port: expected an integer from 0 to 65535, found the boolean true",
             'sftpd.umask: expected an octal number as text in quotes, such as "0022", at most "0777", '

@@ -120,7 +120,11 @@ class Refusals(SynchronousTestCase):
             self.assertRefused("username cannot hold control characters", changed(username=f"a{character}b"))
         self.assertRefused("username is not valid Unicode", changed(username="a\udcff"))
         self.assertRefused("home_dir cannot be longer than 255 characters", changed(home_dir="/" + "a" * 255))
-        self.assertRefused("home_dir cannot hold a NUL character", changed(home_dir="/a\0"))
+        for character in ("\0", "\n", "\r", "\t", "\x1b", "\x7f", "\x9b"):
+            with self.assertRaises(ValidationError) as caught:
+                valid(changed(home_dir=f"/a{character}b"))
+            self.assertEqual(caught.exception.text, "home_dir cannot hold control characters")
+            self.assertEqual(caught.exception.field, "home_dir")
         self.assertRefused("home_dir is not valid Unicode", changed(home_dir="/a\ud800"))
         self.assertRefused("home_dir cannot hold a name longer than 255 bytes", changed(home_dir="/a/" + "é" * 128))
         self.assertEqual(valid(changed(home_dir="/a" + "é" * 127)).home_dir, "/a" + "é" * 127)

@@ -211,7 +211,7 @@ class Changing(VisitorCase):
             FULL,
             attrs.evolve(FULL, username="b", expiration_date=0, quota_size=0),
             attrs.evolve(FULL, username="c", expiration_date=2**62, quota_size=-5, upload_bandwidth=-1, uid=-1),
-            attrs.evolve(FULL, username="d", expiration_date=-1, home_dir="/srv/ two  \nlines ", status=0),
+            attrs.evolve(FULL, username="d", expiration_date=-1, home_dir="/srv/ two  spaces ", status=0),
             attrs.evolve(FULL, username=f"e{HOSTILE}", permissions={"/": ("*",), "/a\nb": ("list",), "/ ": ("list",)}),
             attrs.evolve(FULL, username="f", permissions={"/": ("*",), "/\udcff": ("list",), "/ok": ("list",)}),
             attrs.evolve(FULL, username="g", quota_size=10**10, upload_bandwidth=1024, download_bandwidth=1),
@@ -231,6 +231,13 @@ class Changing(VisitorCase):
         answer = self.save(page, "/web/user/1", quota_size="2 GB", expiration_date="", username="other")
         self.assertEqual(answer, "/web/users")
         self.assertEqual(self.stored(), attrs.evolve(self.before, quota_size=2 * 10**9, expiration_date=0))
+
+    def test_home_of_two_lines(self) -> None:
+        """As nobody can have made one here: it is told at its field, and stays as it is until somebody mends it."""
+        before = self.keep(attrs.evolve(FULL, username="d", home_dir="/srv/two\nlines"))
+        page = self.save(self.get(f"/web/user/{before.id}"), f"/web/user/{before.id}")
+        self.assertEqual(page.fault("home_dir"), "home_dir cannot hold control characters")
+        self.assertEqual(self.stored(before.id), before)
 
     def test_expiration_that_was_not_sent_stays(self) -> None:
         fields = [pair for pair in self.get("/web/user/1").form("/web/user/1").fields if pair[0] != "expiration_date"]

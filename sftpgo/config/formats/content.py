@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -25,9 +25,30 @@ class Blocks(list[Any]):
 
 @attrs.frozen
 class Tree:
-    """The content of a format that has sections and types of its own."""
+    """The content of a format that has sections and types of its own.
+
+    @ivar twice: of names of one section that differ in case only, the first and the second one -> the lines where the
+        second one stands, from 1.
+    """
 
     root: Mapping[Any, Any]
+    twice: Mapping[tuple[str, str], Sequence[int]] = attrs.field(factory=dict)
+
+
+class Twice:
+    """Collects names of one section that differ in case only."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], list[int]] = {}
+
+    def look(self, seen: dict[str, str], name: str, line: int) -> None:
+        """The next name of a section.
+
+        @param seen: what there was in it, in lower case -> as it was spelled.
+        """
+        first = seen.setdefault(name.lower(), name)
+        if first != name:
+            self.found.setdefault((first, name), []).append(line)
 
 
 @attrs.frozen
@@ -49,10 +70,10 @@ class Lines:
 Content = Tree | Lines
 
 
-def tree(root: object) -> Tree:
+def tree(root: object, twice: Mapping[tuple[str, str], Sequence[int]] | None = None) -> Tree:
     """The tree of a parsed file: a mapping, or nothing at all for an empty file."""
     if root is None:
         return Tree({})
     if not isinstance(root, Mapping):
         raise Malformed("expected sections of keys at the top of the file")
-    return Tree(root)
+    return Tree(root, twice or {})

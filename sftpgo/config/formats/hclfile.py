@@ -10,7 +10,7 @@ from lark import Token
 from lark import Tree as ParseTree
 from lark.exceptions import LarkError
 
-from sftpgo.config.formats.content import Blocks, Malformed, Tree, tree
+from sftpgo.config.formats.content import Blocks, Malformed, Tree, Twice, tree
 
 _BLOCK: Final = "__is_block__"
 _OPTIONS: Final = hcl2.SerializationOptions(with_comments=False, preserve_heredocs=False)
@@ -22,27 +22,33 @@ def parse(text: str) -> Tree:
     """Read HCL; an expression or a template would need something to evaluate it, so it is refused."""
     try:
         parsed = hcl2.parses_to_tree(text)
-        _refuse_twice(parsed)
+        twice = _look_for_twice(parsed)
         root = hcl2.serialize(hcl2.transform(parsed), serialization_options=_OPTIONS)
     except LarkError as error:
         line, column = getattr(error, "line", -1), getattr(error, "column", -1)
         known = isinstance(line, int) and line > 0
         raise Malformed("not HCL", *((line, column) if known else ())) from None
-    return tree(_plain(root, ""))
+    return tree(_plain(root, ""), twice)
 
 
-def _refuse_twice(parsed: ParseTree[Token]) -> None:
+def _look_for_twice(parsed: ParseTree[Token]) -> dict[tuple[str, str], list[int]]:
     """The library takes the last of several assignments to one name; blocks of one name may follow each other."""
+    twice = Twice()
     for section in parsed.find_pred(lambda node: node.data in ("body", "object")):
         seen: set[str] = set()
+        folded: dict[str, str] = {}
         for child in section.children:
-            if not isinstance(child, ParseTree) or child.data not in ("attribute", "object_elem"):
+            if not isinstance(child, ParseTree) or child.data not in ("attribute", "object_elem", "block"):
                 continue
             tokens = list(child.children[0].scan_values(lambda _: True))  # type: ignore[union-attr]
             name = "".join(tokens).strip('"')
+            twice.look(folded, name, tokens[0].line)
+            if child.data == "block":
+                continue
             if name in seen:
                 raise Malformed(f"the key {name!r} is given twice in one section", tokens[0].line)
             seen.add(name)
+    return twice.found
 
 
 def _plain(value: Any, place: str) -> Any:

@@ -7,15 +7,23 @@ from typing import Any
 
 import yaml
 
-from sftpgo.config.formats.content import Malformed, Tree, tree
+from sftpgo.config.formats.content import Malformed, Tree, Twice, tree
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which in addition refuses a name given twice in one mapping."""
+    """The safe loader, which in addition refuses a name given twice in one mapping.
+
+    @ivar twice: the names that differ in case only.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.twice = Twice()
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Look at the names before merge keys bring in others, which may be given again."""
         seen: set[str] = set()
+        folded: dict[str, str] = {}
         for name, _ in node.value:
             if isinstance(name, yaml.ScalarNode):
                 if name.value in seen:
@@ -24,6 +32,7 @@ class _Loader(yaml.SafeLoader):
                         f"the key {name.value!r} is given twice in one section", mark.line + 1, mark.column + 1
                     )
                 seen.add(name.value)
+                self.twice.look(folded, name.value, name.start_mark.line + 1)
         return super().construct_mapping(node, deep)
 
 
@@ -37,7 +46,11 @@ def _without_names(error: yaml.MarkedYAMLError) -> str:
 def parse(text: str) -> Tree:
     """Read one YAML document."""
     try:
-        return tree(yaml.load(text, _Loader))  # noqa: S506 - it is a SafeLoader
+        loader = _Loader(text)
+        try:
+            return tree(loader.get_single_data(), loader.twice.found)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
