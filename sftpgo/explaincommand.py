@@ -22,6 +22,7 @@ from sftpgo.dataprovider.waiting import started
 from sftpgo.domain.explain import OPERATIONS, Verdict
 from sftpgo.errors import NotFound, SFTPGoError
 from sftpgo.explain import Explainer
+from sftpgo.printable import printable
 
 _ABOUT = """Tells what a request of a user would be answered, and which rule decides; nothing is carried out.
 Exit status: 0 it is allowed, 2 it is not, 1 it could not be found out."""
@@ -88,10 +89,10 @@ async def _ask(options: Namespace, loaded: Loaded, reactor: Any) -> Verdict:
 
 def _sentence(verdict: Verdict) -> str:
     word = "allowed" if verdict.allowed else "denied"
-    return f"{word}: {verdict.operation} {verdict.path!r}, by {verdict.rule}: {verdict.reason}"
+    return printable(f"{word}: {verdict.operation} {verdict.path!r}, by {verdict.rule}: {verdict.reason}")
 
 
 def _failed(*lines: str) -> int:
     for line in lines:
-        print(f"sftpgo: {line}", file=sys.stderr)
+        print(f"sftpgo: {printable(line)}", file=sys.stderr)
     return UNKNOWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService
@@ -42,6 +42,24 @@ def _whole(text: str) -> int:
     return number
 
 
+class _Flag:
+    """Reads the value of a flag, and names it where that is none."""
+
+    def __init__(self, flag: str, parse: Callable[[str], Any]) -> None:
+        self.parse = parse
+        self._flag = flag
+
+    def __call__(self, text: str) -> Any:
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{self._flag}: {error}") from error
+
+
+def _value(long: str, short: str, default: object, doc: str, parse: Callable[[str], Any]) -> list[Any]:
+    return [long, short, default, doc, _Flag(f"-{short}, --{long}", parse)]
+
+
 class Options(usage.Options):
     """Where the configuration and the log are.  A flag beats the environment, which beats the default."""
 
@@ -50,13 +68,13 @@ class Options(usage.Options):
         ["config-dir", "c", ".", "Directory of the configuration, keys and database [SFTPGO_CONFIG_DIR]"],
         ["config-file", "f", "sftpgo", "Name of the configuration file, without extension [SFTPGO_CONFIG_FILE]"],
         ["config", None, None, "Path of the configuration file; its directory is the configuration's then"],
-        ["wait", "w", 0, "Seconds to wait for a database that is not there yet [SFTPGO_WAIT]", _whole],
+        _value("wait", "w", 0, "Seconds to wait for a database that is not there yet [SFTPGO_WAIT]", _whole),
         ["log-file-path", "l", "sftpgo.log", "Log file; empty: JSON lines on standard output [SFTPGO_LOG_FILE_PATH]"],
-        ["log-max-size", "s", 10, "Megabytes at which the log is rotated [SFTPGO_LOG_MAX_SIZE]", _whole],
-        ["log-max-backups", "b", 5, "Rotated logs to keep [SFTPGO_LOG_MAX_BACKUPS]", _whole],
-        ["log-max-age", "a", 28, "Days to keep a rotated log [SFTPGO_LOG_MAX_AGE]", _whole],
-        ["log-compress", "z", False, "Compress rotated logs [SFTPGO_LOG_COMPRESS]", _boolean],
-        ["log-verbose", "v", True, "Log debug lines too [SFTPGO_LOG_VERBOSE]", _boolean],
+        _value("log-max-size", "s", 10, "Megabytes at which the log is rotated [SFTPGO_LOG_MAX_SIZE]", _whole),
+        _value("log-max-backups", "b", 5, "Rotated logs to keep [SFTPGO_LOG_MAX_BACKUPS]", _whole),
+        _value("log-max-age", "a", 28, "Days to keep a rotated log [SFTPGO_LOG_MAX_AGE]", _whole),
+        _value("log-compress", "z", False, "Compress rotated logs [SFTPGO_LOG_COMPRESS]", _boolean),
+        _value("log-verbose", "v", True, "Log debug lines too [SFTPGO_LOG_VERBOSE]", _boolean),
     ]
     longdesc = "Serves SFTP for virtual accounts, and the REST API that manages them."
 
@@ -73,7 +91,7 @@ class Options(usage.Options):
     def _from_environment(self, variable: str, coerce: Sequence[Any]) -> Any:
         text = self._environ[variable]
         try:
-            return coerce[0](text) if coerce else text
+            return coerce[0].parse(text) if coerce else text
         except ValueError as error:
             raise usage.UsageError(f"{variable}: {error}") from error
 

@@ -19,6 +19,7 @@ from sftpgo.config.load import Loaded
 from sftpgo.doctor import certificates, disk, files, homes, kernel, ports, program, provider
 from sftpgo.doctor.finding import Finding, fail, warn
 from sftpgo.errors import SFTPGoError
+from sftpgo.printable import printable
 
 _ABOUT = """Looks at this installation for what is wrong with it or will be, and says what to do; nothing is changed.
 To be run as the server's user, with the server's flags.  Exit status: 0 nothing fails, 1 something does."""
@@ -99,11 +100,6 @@ def _provider(loaded: Loaded, users: int) -> provider.Seen:
     if isinstance(found, Failure):
         found.raiseException()
     return found  # type: ignore[no-any-return]
-
-
-def printable(line: str) -> str:
-    """A line that does nothing to a terminal: names of files and programs may hold any character."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line)
 
 
 def _lines(findings: Sequence[Finding]) -> Iterator[str]:

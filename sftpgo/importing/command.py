@@ -111,7 +111,7 @@ async def _import(options: argparse.Namespace, loaded: Loaded, reactor: Any) -> 
 
     provider = select_provider(settings, loaded.config_dir, reactor=reactor, warn=_say)
     await started(provider, options.wait, clock=reactor, said=_say)
-    terminal = sys.stderr if sys.stderr.isatty() else None
+    terminal = sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None
     report = Report(sys.stdout, terminal, dry_run=options.dry_run, quiet=options.quiet)
     try:
         with opens() as source:

@@ -10,6 +10,7 @@ from typing import TextIO
 import attrs
 
 from sftpgo.importing.found import Found
+from sftpgo.printable import printable
 
 
 class Outcome(StrEnum):
@@ -40,9 +41,10 @@ class Report:
     On a terminal a bar shows how far it is.
     """
 
-    def __init__(self, output: TextIO, terminal: TextIO | None, *, dry_run: bool, quiet: bool) -> None:
+    def __init__(self, output: TextIO | None, terminal: TextIO | None, *, dry_run: bool, quiet: bool) -> None:
         """Take where to write.
 
+        @param output: None for nowhere: it is closed.
         @param terminal: where to draw the bar; None for nowhere.
         @param quiet: write the numbers only.
         """
@@ -101,12 +103,5 @@ class Report:
 
     def _write(self, line: str) -> None:
         self._clear()
-        self._output.write(line + "\n")
-
-
-def printable(text: str) -> str:
-    """The text on one line, with whatever could steer a terminal written out."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
+        if self._output is not None:
+            self._output.write(line + "\n")

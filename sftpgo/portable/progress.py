@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from sftpgo.portable.shown import amount, fitted, shown
+from sftpgo.portable.shown import amount, fitted
+from sftpgo.printable import printable
 
 _BAR = 20
 _LEAST_NAME = 8
@@ -57,9 +58,9 @@ def row(view: View, columns: int, style: Style) -> str:
         filled = int(min(1.0, view.size / view.total) * _BAR)
         right = style.done * filled + style.rest * (_BAR - filled) + " " + right
         room -= _BAR + 1
-    name = shown(view.path)
+    name = printable(view.path)
     if room >= 3 * _LEAST_NAME:
-        name = f"{name} ({shown(view.user)})"
+        name = f"{name} ({printable(view.user)})"
     if room < _LEAST_NAME:
         return fitted(f"{arrow} {name}", max(0, columns - 1), style.ellipsis).rstrip()
     return f"{arrow} {fitted(name, room, style.ellipsis)}  {right}"

@@ -12,7 +12,8 @@ import segno
 
 from sftpgo.listening import bracketed
 from sftpgo.portable.options import Share
-from sftpgo.portable.shown import quoted, shown
+from sftpgo.portable.shown import quoted
+from sftpgo.printable import printable
 
 _ANY = {"", "0.0.0.0", "::"}  # noqa: S104 -- looked for, not bound to
 
@@ -28,7 +29,7 @@ def ready_line(share: Share, port: int) -> str:
     password = user.password if share.generated else ""
     return (
         f"Portable mode ready, SFTP port: {port}, user: {quoted(user.username)}, password: {quoted(password)}, "
-        f"public keys: [{' '.join(map(shown, user.public_keys))}], directory: {quoted(user.home_dir)}, "
+        f"public keys: [{' '.join(map(printable, user.public_keys))}], directory: {quoted(user.home_dir)}, "
         f"permissions: map[/:[{' '.join(user.permissions['/'])}]], "
         f"enabled ssh commands: [{' '.join(share.commands)}]"
     )
@@ -44,7 +45,7 @@ def details(share: Share, port: int, fingerprints: Mapping[str, str], *, host: s
     user = share.user.username
     lines = [
         "",
-        f"  sftp -P {port} {shown(shlex.quote(f'{user}@{bracketed(host)}'))}",
+        f"  sftp -P {port} {printable(shlex.quote(f'{user}@{bracketed(host)}'))}",
         f"  {url}",
         "",
         *(f"Host key ({kind}): {fingerprint}" for kind, fingerprint in fingerprints.items()),

@@ -5,19 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from sftpgo.printable import printable
+
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
-
-
-def shown(text: str) -> str:
-    """The text with escapes in place of whatever could move the cursor, change colours or forge a line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def quoted(text: str) -> str:
     """The text in quotes, on one line."""
-    return '"' + shown(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+    return '"' + printable(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def _cells(character: str) -> int:

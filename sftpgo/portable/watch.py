@@ -15,7 +15,8 @@ from sftpgo.domain.connection import UPLOAD, Connection, ConnectionRegistry, Tra
 from sftpgo.log.records import APP, DIGESTED_TRANSFER, TRANSFER
 from sftpgo.portable.progress import Meter, Style, View, row
 from sftpgo.portable.screen import Screen
-from sftpgo.portable.shown import amount, quoted, shown
+from sftpgo.portable.shown import amount, quoted
+from sftpgo.printable import printable
 
 #: Seconds between two looks at the running transfers.
 _INTERVAL = 0.25
@@ -44,7 +45,7 @@ class Reporter:
         if record is TRANSFER or record is DIGESTED_TRANSFER:
             self._tell(self._transfer(event))
         elif event.get("log_level") in _BAD:
-            self._tell(shown(f"{event['log_level'].name}: {_text(event)}"))
+            self._tell(printable(f"{event['log_level'].name}: {_text(event)}"))
 
     def release(self) -> None:
         """Tell what was held back: the server is up, and it will not be all there is to say."""
@@ -63,7 +64,7 @@ class Reporter:
         speed = f", {amount(size / seconds)}/s" if seconds else ""
         path = event["file_path"].removeprefix(self._directory)
         verb = "uploaded" if event["sender"] == "Upload" else "downloaded"
-        who = shown(event["username"]) + self._origin(event["connection_id"])
+        who = printable(event["username"]) + self._origin(event["connection_id"])
         return f"{verb} {quoted(path)}: {amount(size)} in {seconds:.1f} s{speed}, {who}"
 
     def _origin(self, connection_id: str) -> str:

@@ -211,8 +211,8 @@ class BrokenFileTests(Files):
 
     def test_key_given_twice_in_another_case_in_ini(self) -> None:
         path = os.path.join(self.directory, "config.ini")
-        text = "[sftpd]\nbanner = a\n  bind_port = b\n[httpd]\n bind_port = 1\n# x\n[HTTPD]\nbind_port : 2\n"
-        self.assertEqual(self.problem("ini", text), f"line 8: HTTPD.bind_port: given twice, first at {path}: line 5")
+        text = "[httpd]\nx = a\n  bind_port = b\n# x\nbind_port = 1\n[x]\nbind_port = 1\n[HTTPD]\nbind_port : 2\n"
+        self.assertEqual(self.problem("ini", text), f"line 9: HTTPD.bind_port: given twice, first at {path}: line 5")
 
     def test_wrong_value_names_the_line_where_the_format_knows_it(self) -> None:
         self.assertEqual(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from sftpgo.errors import ProviderError, StartupError
 from tests.dataprovider.sqlitefiles import beside, new_path, overwrite, put, read, sqlite_provider
 from tests.provider_case import a_user, at_once
 from tests.provider_contract import ProviderContract
+from tests.unprivileged import unprivileged
 
 
 class SQLite(ProviderContract, TestCase):
@@ -209,11 +212,16 @@ class Failing(TestCase):
         self.assertIn(f'"{path}": database disk image is malformed', await self.refused(path))
 
     async def test_unreadable(self) -> None:
-        path = self.mktemp()
+        directory = tempfile.mkdtemp(prefix="sftpgo-test-")
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, 0o755)
+        path = os.path.join(directory, "closed")
+        # All that a start takes is there then.
+        await self.refused(directory)
         put(path, mode=0)
-        if os.access(path, os.R_OK):
-            raise self.skipTest("nothing is unreadable to this user")  # type: ignore[misc]
-        self.assertIn(path, await self.refused(path))
+        with unprivileged():
+            said = await self.refused(path)
+        self.assertEqual(said, f'cannot open the SQLite database "{path}": unable to open database file')
 
     async def test_in_memory(self) -> None:
         for where in ("file::memory:?cache=shared", "file:x?mode=memory&cache=shared", "file:?cache=shared"):

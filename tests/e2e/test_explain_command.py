@@ -41,3 +41,12 @@ class ExplainCommandTests(SynchronousTestCase):
             done = self.explain(*words)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
             self.assertIn(text, done.stderr)
+
+    def test_names_steer_no_terminal(self) -> None:
+        done = self.explain("alice", "upload", "/d\x1b[2J\n/x")
+        self.assertEqual((done.returncode, done.stdout.count("\n")), (0, 1), done.stderr)
+        self.assertNotIn("\x1b", done.stdout)
+        done = self.explain("b\x1b[2J\nob", "upload", "/x")
+        self.assertEqual((done.returncode, done.stderr), (1, 'sftpgo: there is no user "b\\x1b[2J\\nob"\n'))
+        done = self.explain("alice", "upload", "/x", "--ip", "\x1b[2J")
+        self.assertNotIn("\x1b", done.stderr)

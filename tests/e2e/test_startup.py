@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,7 +56,7 @@ class CommandLineTests(SynchronousTestCase):
             done = sftpgo(*words)
             self.assertEqual(done.returncode, 1, words)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-        self.assertEqual(done.stderr, "sftpgo: 'many' is no whole number\n")
+        self.assertEqual(done.stderr, "sftpgo: -s, --log-max-size: 'many' is no whole number\n")
 
     def test_a_reader_who_has_seen_enough(self) -> None:
         """As with ``sftpgo completion bash | head -1``: no traceback."""
@@ -67,6 +68,20 @@ class CommandLineTests(SynchronousTestCase):
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False
             )
         self.assertEqual((done.returncode, done.stderr), (1, ""))
+
+    def test_closed_standard_streams(self) -> None:
+        """As of ``>&-``: what is to be done is done, and nothing is told."""
+        directory = tempfile.mkdtemp(prefix="sftpgo-test-")
+        self.addCleanup(shutil.rmtree, directory)
+        (Path(directory) / "dump.json").write_text('{"users": []}')
+        (Path(directory) / "sftpgo.json").write_text('{"data_provider": {"driver": "memory"}}')
+        flags = ["-c", directory, "--format", "dump", f"{directory}/dump.json"]
+        for closed in (">&-", "2>&-", ">&- 2>&-"):
+            command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "sftpgo", "import", *flags]
+            done = subprocess.run(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+            self.assertEqual((done.returncode, done.stderr), (0, ""), closed)
 
     def test_nowhere_to_write_to(self) -> None:
         """A full disk is told, without a traceback."""

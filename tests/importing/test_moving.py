@@ -19,9 +19,10 @@ from sftpgo.errors import ProviderError
 from sftpgo.importing.formats import opener
 from sftpgo.importing.found import Found, Options, SourceError
 from sftpgo.importing.moving import Importer
-from sftpgo.importing.report import Outcome, Report, Result, printable
+from sftpgo.importing.report import Outcome, Report, Result
 from sftpgo.jsons import user_to_json
 from sftpgo.passwords import Passwords
+from sftpgo.printable import printable
 from sftpgo.ssh import authorized_keys
 from tests.dataprovider.stores import file_settings, mysql_settings, postgresql_settings, provider_of
 from tests.provider_case import COUNTED

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import tempfile
 from pathlib import Path
-from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,6 +13,7 @@ from sftpgo.errors import StartupError
 from sftpgo.portable.options import Share, parse
 from sftpgo.portable.password import VARIABLE
 from tests.portable.terminal import Portable
+from tests.unprivileged import unprivileged
 
 LOOPBACK = ("--bind-address", "127.0.0.1")
 
@@ -86,11 +85,11 @@ class PasswordTests(SynchronousTestCase):
         self.assertIn(f"{VARIABLE}: password cannot be longer", self.refused(**{VARIABLE: "x" * 1025}))
 
     def test_file_of_somebody_else(self) -> None:
-        self.file.write_text("hush")
+        self.from_file("hush")
+        self.file.parent.chmod(0o755)
         self.file.chmod(0)
-        if os.access(self.file, os.R_OK):
-            raise SkipTest("this user may read everything")
-        self.assertIn("Permission denied", self.refused("--password-file", str(self.file)))
+        with unprivileged():
+            self.assertIn("Permission denied", self.refused("--password-file", str(self.file)))
 
 
 class SecretTests(SynchronousTestCase):

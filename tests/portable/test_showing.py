@@ -18,8 +18,9 @@ from sftpgo.log import Log
 from sftpgo.portable.progress import ASCII, UNICODE, Meter, View, row
 from sftpgo.portable.ready import qr_code, qr_fits
 from sftpgo.portable.screen import Screen
-from sftpgo.portable.shown import amount, fitted, quoted, shown, width
+from sftpgo.portable.shown import amount, fitted, quoted, width
 from sftpgo.portable.watch import Reporter, Watch
+from sftpgo.printable import printable
 from tests.harness import PATIENCE
 
 ANYTHING = st.text(st.characters(), max_size=60)
@@ -29,8 +30,8 @@ class TextTests(SynchronousTestCase):
     """Names are what strangers choose."""
 
     def test_escapes(self) -> None:
-        self.assertEqual(shown("a\x1b[2Jb\nc\x9bd\u202ee"), "a\\x1b[2Jb\\nc\\x9bd\\u202ee")
-        self.assertEqual(shown("ünïcode-名前 x"), "ünïcode-名前 x")
+        self.assertEqual(printable("a\x1b[2Jb\nc\x9bd\u202ee"), "a\\x1b[2Jb\\nc\\x9bd\\u202ee")
+        self.assertEqual(printable("ünïcode-名前 x"), "ünïcode-名前 x")
         self.assertEqual(quoted('a"b\\c\r'), '"a\\"b\\\\c\\r"')
 
     def test_width(self) -> None:
@@ -47,7 +48,7 @@ class TextTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None)
     @given(ANYTHING, st.integers(0, 50))
     def test_fits_always(self, text: str, columns: int) -> None:
-        cut = fitted(shown(text), columns)
+        cut = fitted(printable(text), columns)
         self.assertEqual(width(cut), columns)
         self.assertTrue(cut.isprintable())
 
