@@ -161,13 +161,6 @@ class ConnectionRegistry:
         self._sessions[username] += 1
         return True
 
-    def logged_out(self, connection_id: str, now: int) -> None:
-        """Give the session back; the connection stays, with nobody logged in.  May be called twice."""
-        connection = self._connections.get(connection_id)
-        if connection is not None:
-            connection.last_activity = now
-            self._leave(connection)
-
     def closed(self, connection_id: str) -> None:
         """Take a connection out, with all that runs on it, and give its session back.  May be called twice."""
         connection = self._connections.pop(connection_id, None)

@@ -72,11 +72,6 @@ class AccessRules:
     def _find_deepest(self) -> int:
         return max(map(depth, self._entries), default=0)
 
-    @property
-    def uniform(self) -> bool:
-        """Whether one list holds everywhere: no directory but C{/} has an entry."""
-        return self._deepest == 0
-
     def granted(self, directory: str) -> frozenset[Permission]:
         """All that is granted on a directory, with C{*} written out: it is in the set beside all the others."""
         granted = self._cache.get(directory)

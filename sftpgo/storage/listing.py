@@ -86,16 +86,6 @@ class DirectoryReader:
         os.close(fd)
 
 
-def list_directory(location: Location) -> Iterator[Entry]:
-    """All entries of a directory, of which only a chunk is in memory at once.  For use in a thread."""
-    reader = DirectoryReader.open(location)
-    try:
-        while chunk := reader.next_chunk():
-            yield from chunk
-    finally:
-        reader.close()
-
-
 def _in_order(entries: os._ScandirIterator[str] | os._ScandirIterator[bytes]) -> Iterator[bytes]:
     names = (os.fsencode(entry.name) for entry in entries)
     yield from sorted(islice(names, SORTED))

@@ -73,8 +73,6 @@ class Sessions(RegistryCase):
     def test_places_are_given_back_once(self) -> None:
         self.connect("a", "alice")
         self.connect("b", "alice")
-        self.registry.logged_out("a", 2)
-        self.registry.logged_out("a", 2)
         self.registry.closed("a")
         self.registry.closed("a")
         self.assertEqual(self.registry.sessions("alice"), 1)
@@ -236,7 +234,6 @@ class Closing(RegistryCase):
         self.registry.transfer_ended("a", transfer)
         self.registry.channel_closed("a", channel, 4)
         self.registry.touched("a", 4)
-        self.registry.logged_out("a", 4)
         self.assertIsNone(self.registry.get("a"))
         late = self.registry.transfer_started("a", UPLOAD, "/up", 5)
         late.size += 1
@@ -291,12 +288,6 @@ class AnySeries(RuleBasedStateMachine):
         assert self.registry.try_login(name, username, limit, now) == (free or mine)
         if free and known is not None:
             known.username, known.activity = username, now
-
-    @rule(name=ids)
-    def logout(self, name: str) -> None:
-        self.registry.logged_out(name, self.tick())
-        if name in self.expected:
-            self.expected[name].username, self.expected[name].activity = "", self.now
 
     @rule(name=ids)
     def close(self, name: str) -> None:

@@ -107,10 +107,6 @@ class Entries(SynchronousTestCase):
         self.assertTrue(self.rules.has_entry("/u1/"))
         self.assertFalse(self.rules.has_entry("/u1/a"))
 
-    def test_uniform(self) -> None:
-        self.assertTrue(AccessRules({"/": ("*",)}).uniform)
-        self.assertFalse(self.rules.uniform)
-
 
 class Bounds(SynchronousTestCase):
     def test_a_client_cannot_fill_the_memory(self) -> None:

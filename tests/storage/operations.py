@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from sftpgo.storage.confined import Home, link, rename
-from sftpgo.storage.listing import list_directory
+from tests.storage.entries import list_directory
 
 #: What was seen: contents and names as bytes, attributes as stat results.
 Seen = list[object]

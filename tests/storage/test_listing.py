@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.storage import listing
 from sftpgo.storage.confined import Home
-from sftpgo.storage.listing import DirectoryReader, list_directory, scan_bytes
+from sftpgo.storage.listing import DirectoryReader, scan_bytes
+from tests.storage.entries import list_directory
 from tests.storage.world import World, open_descriptors, write
 
 NAMES = (b"plain", b"\xff\xfe\x80", "ü".encode(), b"u\xcc\x88", b"new\nline", b" ", b"...", b"\x1b[2J", b"x" * 255)
@@ -105,10 +106,9 @@ class ListingTests(SynchronousTestCase):
         for name in (b"a", b"b"):
             write(self.root + b"/" + name)
         before = open_descriptors()
-        with self.home.locate(b"/", follow=True) as place:
-            entries = list_directory(place)
-            next(entries)
-            entries.close()
+        reader = self.reader()
+        reader.next_chunk(1)
+        reader.close()
         self.assertEqual(open_descriptors(), before)
 
     def test_no_directory(self):
@@ -137,8 +137,9 @@ class ListingTests(SynchronousTestCase):
         script = (
             "import sys\n"
             "from sftpgo.storage.confined import Home\n"
-            "from sftpgo.storage.listing import list_directory\n"
-            "for name, status in list_directory(Home.open(sys.argv[1]).locate(b'/', follow=True)): print(name.hex())\n"
+            "from sftpgo.storage.listing import DirectoryReader\n"
+            "reader = DirectoryReader.open(Home.open(sys.argv[1]).locate(b'/', follow=True))\n"
+            "for name, status in reader.next_chunk(): print(name.hex())\n"
         )
         expected = sorted(name.hex() for name in NAMES)
         for variables in (
