@@ -62,6 +62,10 @@ class ProviderError(SFTPGoError):
     """The data provider failed: a duplicate name, a lost connection, an unreadable row.  REST answers 500."""
 
 
+class OutcomeUnknown(ProviderError):
+    """The data provider fell silent in the middle of a change: it may have been made, or be made yet."""
+
+
 class LoginDenied(SFTPGoError):
     """The account may not log in now: unknown, disabled, expired, forbidden address, too many sessions.
 

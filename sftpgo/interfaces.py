@@ -64,7 +64,10 @@ class IDataProvider(Interface):
         """Remove the record; raises L{sftpgo.errors.NotFound}."""
 
     def update_quota(username: str, files: int, size: int, now: int, reset: bool = False) -> Awaitable[None]:
-        """Add to the used quota in one atomic step (never below 0), or set it with C{reset}; C{now} in ms."""
+        """Add to the used quota in one atomic step (never below 0), or set it with C{reset}; C{now} in ms.
+
+        @raise sftpgo.errors.OutcomeUnknown: when nobody knows whether that was done.
+        """
 
     def used_quota(username: str) -> Awaitable[tuple[int, int]]:
         """Used quota as (files, bytes)."""

@@ -66,6 +66,7 @@ class Transfers:
             unsettled=unsettled,
             left_over=names,
             pause=PAUSE,
+            recount=self._recount,
         )
         steady = SteadyClock(clock, monotonic)
         self._recovery = Recovery(provider, ledgers, names, sftpd.upload_mode, run_in_thread, self._log)
@@ -79,6 +80,9 @@ class Transfers:
             steady,
             Audience(self.hooks.notify, metrics.transfer_completed),
         )
+
+    def _recount(self, username: str) -> None:
+        self._recovery.recount(username)
 
     def _open_unsettled(self, loaded: Loaded) -> tuple[Unsettled | None, frozenset[str]]:
         """The file, and who is in it; nothing where users are lost at exit or the file cannot be used."""

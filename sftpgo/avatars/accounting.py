@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from sftpgo.avatars.account import Account
 from sftpgo.domain.quota import Ledger, Limits
 from sftpgo.domain.user import User
-from sftpgo.errors import NotFound, SFTPGoError
+from sftpgo.errors import NotFound, OutcomeUnknown, SFTPGoError
 from sftpgo.interfaces import IDataProvider
 from sftpgo.log import Log
 from sftpgo.storage.confined import Home
@@ -34,6 +34,10 @@ PAUSE = 0.1
 #: Seconds of quiet after which a user counts as settled, so that a burst of small files is written down once.
 QUIET = 5.0
 
+#: Seconds after which a home is counted anew when nobody knew whether a change was stored.  A database that stood still
+#: makes the change it was asked for before only now: it has to be done by then.
+DOUBT = 10.0
+
 #: How often a scan is repeated because the user changed something meanwhile.
 _SCANS = 3
 
@@ -45,6 +49,8 @@ class Entry:
     @ivar busy: uploads that are open.
     @ivar lock: held while the data provider is asked or told of this user.
     @ivar stale: the data provider did not take the result of a scan.
+    @ivar doubtful: a change was perhaps stored twice, until a scan says what is there.
+    @ivar recount: that scan.
     @ivar retry: the next report, after one that failed or one that was a moment ago.
     """
 
@@ -57,13 +63,16 @@ class Entry:
     delay: float = 0.0
     flushing: bool = False
     stale: bool = False
+    doubtful: bool = False
+    recount: IDelayedCall | None = None
     retry: IDelayedCall | None = None
     quiet: IDelayedCall | None = None
 
     @property
     def settled(self) -> bool:
         """Nothing is open and the data provider knows all."""
-        return not (self.busy or self.flushing or self.stale or self.lock.locked or any(self.ledger.changes()))
+        unsure = self.stale or self.doubtful
+        return not (self.busy or self.flushing or unsure or self.lock.locked or any(self.ledger.changes()))
 
 
 class Ledgers:
@@ -77,6 +86,7 @@ class Ledgers:
     @param unsettled: the file that survives a kill, or None.
     @param left_over: the users in it whom nobody has looked after yet.
     @param pause: seconds between two reports of one user; the first one is never held back.
+    @param recount: called with the name of a user whose home is to be counted anew, for L{rescan} to be called.
     """
 
     def __init__(
@@ -93,6 +103,7 @@ class Ledgers:
         unsettled: Unsettled | None = None,
         left_over: Iterable[str] = (),
         pause: float = 0.0,
+        recount: Callable[[str], object] = lambda _username: None,
     ) -> None:
         self._provider = IDataProvider(provider)
         self._track = track_quota
@@ -105,6 +116,7 @@ class Ledgers:
         self._unsettled = unsettled
         self._left_over = set(left_over)
         self._pause = pause
+        self._recount = recount
         self._entries: dict[str, Entry] = {}
         self._stopped = False
 
@@ -185,6 +197,7 @@ class Ledgers:
             while any(entry.ledger.changes()):
                 await self._write_once(entry)
                 entry.delay = 0.0
+                self._resolve_later(entry)
                 if self._pause and not self._stopped:
                     entry.retry = self._scheduler.callLater(self._pause, self._again, entry)
                     break
@@ -201,9 +214,20 @@ class Ledgers:
             await self._provider.update_quota(entry.username, files, size, int(self._now() * 1000))
         except NotFound:
             self._log.warn(f'user "{entry.username}" is gone, its usage is not kept')
-        except BaseException:
+        except BaseException as error:
             entry.ledger.give_back(files, size)
+            entry.doubtful |= isinstance(error, OutcomeUnknown)
             raise
+
+    def _resolve_later(self, entry: Entry) -> None:
+        """The data provider is back: what it made of the change it did not answer will soon be seen."""
+        if entry.doubtful and entry.recount is None and not self._stopped:
+            entry.recount = self._scheduler.callLater(DOUBT, self._resolve, entry)
+
+    def _resolve(self, entry: Entry) -> None:
+        entry.recount = None
+        if entry.doubtful:
+            self._recount(entry.username)
 
     def _later(self, entry: Entry, error: Exception) -> None:
         entry.delay = min(max(entry.delay * 2, RETRY_FIRST), RETRY_MOST)
@@ -253,7 +277,7 @@ class Ledgers:
         files, size = entry.ledger.reset(usage.files, usage.size)
         entry.stale = True
         await self._provider.update_quota(entry.username, files, size, int(self._now() * 1000), reset=True)
-        entry.stale = False
+        entry.stale = entry.doubtful = False
         return Usage(files, size, usage.unreadable)
 
     def kept(self, user: User, files: int, size: int) -> None:
@@ -275,6 +299,10 @@ class Ledgers:
         """There is no such user any more."""
         self._left_over.discard(username)
         self._write_down(username, False)
+        entry = self._entries.get(username)
+        if entry is not None:
+            entry.doubtful = False
+            self._quiet_later(entry)
 
     def _began(self, entry: Entry) -> None:
         entry.busy += 1
@@ -317,10 +345,10 @@ class Ledgers:
         """Tell the data provider what it does not know yet, once; what it does not take stays written down."""
         self._stopped = True
         for entry in list(self._entries.values()):
-            for call in (entry.retry, entry.quiet):
+            for call in (entry.retry, entry.quiet, entry.recount):
                 if call is not None:
                     call.cancel()
-            entry.retry = entry.quiet = None
+            entry.retry = entry.quiet = entry.recount = None
             if entry.tracked and not entry.flushing:
                 await Deferred.fromCoroutine(self._write(entry)).addErrback(self._broken, entry)
             await entry.lock.run(lambda: None)

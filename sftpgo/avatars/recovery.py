@@ -1,4 +1,7 @@
-"""After a server was killed: the temporary files its uploads left, and the usage it could not store any more."""
+"""After a server was killed: the temporary files its uploads left, and the usage it could not store any more.
+
+And the usage of which nobody knows whether a data provider that fell silent has stored it.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,30 @@ class Recovery:
         elif self._mode != IN_PLACE and user.username not in self._seen:
             self._in_background(self._sweep_counted(user))
         self._seen.add(user.username)
+
+    def recount(self, username: str) -> None:
+        """Count a home anew, in the background: nobody knows whether the data provider took a change of its usage."""
+        if not self._stopped:
+            self._in_background(self._count_anew(username))
+
+    async def _count_anew(self, username: str) -> None:
+        try:
+            await self._with_home(await self._provider.user_by_name(username), self._scan_doubtful)
+        except NotFound:
+            self._ledgers.forget(username)
+        except (OSError, SFTPGoError) as error:
+            self._names.add(username)
+            self._log.warn(
+                f'the usage of user "{username}" cannot be counted anew now, the next login tries again: '
+                f"{_reason(error)}"
+            )
+
+    async def _scan_doubtful(self, user: User, home: Home) -> None:
+        usage = await self._ledgers.rescan(user, home, lambda _files, _size: self._check())
+        self._log.info(
+            f'usage of user "{user.username}" counted anew, since the data provider did not say whether it had '
+            f"stored a change: {usage.files} files, {usage.size} bytes"
+        )
 
     def _in_background(self, work: Any) -> None:
         Deferred.fromCoroutine(work).addErrback(

@@ -17,7 +17,7 @@ from txpostgres import txpostgres
 
 from sftpgo.dataprovider.backoff import DatabaseDown
 from sftpgo.dataprovider.pgsettings import startup_error, told
-from sftpgo.errors import ProviderError, StartupError
+from sftpgo.errors import OutcomeUnknown, ProviderError, StartupError
 
 _T = TypeVar("_T")
 
@@ -27,7 +27,7 @@ _STATEMENT_TIMEOUT = 30.0
 _GRACE = 10.0
 
 
-class ConnectionLost(ProviderError):
+class ConnectionLost(OutcomeUnknown):
     """The connection broke, so nobody knows what became of the query."""
 
 

@@ -1,6 +1,7 @@
 """Running statements on an engine: plain blocking functions, called in threads.
 
-Whatever the driver raises leaves here as L{ProviderError} with the driver's own text.
+Whatever the driver raises leaves here as L{ProviderError} with the driver's own text; as L{OutcomeUnknown} where the
+connection broke.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sftpgo.dataprovider.rows import Page, user_from_row, users_from_rows
 from sftpgo.domain.user import User
-from sftpgo.errors import NotFound, ProviderError, StartupError
+from sftpgo.errors import NotFound, OutcomeUnknown, ProviderError, StartupError
 
 #: What the original says of a user that is not there, with any SQL database.
 NO_ROWS = "sql: no rows in result set"
@@ -67,7 +68,8 @@ def _driver_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         # From the driver's error: SQLAlchemy's own shows the statement, and its text would end up in logs.
-        raise ProviderError(_told(error.orig)) from error.orig
+        kind = OutcomeUnknown if error.connection_invalidated else ProviderError
+        raise kind(_told(error.orig)) from error.orig
     except SQLAlchemyError as error:
         raise ProviderError(str(error.args[0]) if error.args else type(error).__name__) from error
     except StartupError as error:

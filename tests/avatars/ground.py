@@ -21,7 +21,7 @@ from sftpgo.dataprovider.memory import MemoryProvider
 from sftpgo.domain.connection import ConnectionRegistry
 from sftpgo.domain.permissions import AccessRules
 from sftpgo.domain.user import User
-from sftpgo.errors import ProviderError
+from sftpgo.errors import OutcomeUnknown, ProviderError
 from sftpgo.log import Log
 from sftpgo.storage.confined import Home
 from sftpgo.storage.unsettled import Unsettled
@@ -45,11 +45,13 @@ class ShakyProvider(MemoryProvider):
     """The memory provider, which is down when told so.
 
     @ivar updates: the (files, size, reset) it took, in order.
+    @ivar silent: it makes the next change, and the connection breaks before it says so.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.down = False
+        self.silent = False
         self.updates: list[tuple[int, int, bool]] = []
 
     async def check(self) -> None:
@@ -60,6 +62,9 @@ class ShakyProvider(MemoryProvider):
     async def update_quota(self, username: str, files: int, size: int, now: int, reset: bool = False) -> None:
         await super().update_quota(username, files, size, now, reset)
         self.updates.append((files, size, reset))
+        if self.silent:
+            self.silent = False
+            raise OutcomeUnknown("no answer")
 
 
 class Ground:
@@ -89,6 +94,7 @@ class Ground:
         self.track_quota = track_quota
         self.writable = writable
         self.pause = pause
+        self.recounted: list[str] = []
         self.ledgers = self.make_ledgers()
         self.files: list[UserFilesystem] = []
         self.heard: list[Any] = []
@@ -106,6 +112,7 @@ class Ground:
             log=Log("sftpd", self.events),
             unsettled=self.unsettled,
             pause=self.pause,
+            recount=self.recounted.append,
         )
 
     def login(self, **options: Any) -> UserFilesystem:

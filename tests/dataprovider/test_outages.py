@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from typing import Any
@@ -16,7 +17,7 @@ from sftpgo.config.model import DataProvider
 from sftpgo.dataprovider.backoff import DatabaseDown
 from sftpgo.dataprovider.initialise import initialise
 from sftpgo.dataprovider.waiting import started
-from sftpgo.errors import NotFound, ProviderError, StartupError
+from sftpgo.errors import NotFound, OutcomeUnknown, ProviderError, StartupError
 from tests import databases
 from tests.dataprovider.stores import mysql_settings, postgresql_settings, provider_of
 from tests.provider_case import a_user, at_once
@@ -228,6 +229,29 @@ class Outages:
                 self.fail(f"{values} was stored")
         self.assertEqual(list(await provider.users(10, 0)), [])
 
+    async def broken_in_mid_change(self, settings: DataProvider, lock: str, find: str, kill: str) -> None:
+        """Somebody holds the row; then the connection that waits for it is ended."""
+        provider = self.provider(settings)
+        await provider.start()
+        await provider.add(a_user("a"))
+        with contextlib.closing(self.server().connect()) as other:
+            cursor = other.cursor()
+            cursor.execute("BEGIN")
+            cursor.execute(lock)
+            changing = Deferred.fromCoroutine(provider.update_quota("a", 1, 1, 1))
+            while not (found := self.server().execute(find)):
+                await deferLater(reactor, 0.05)
+            self.server().execute(kill.format(found[0][0]))
+            try:
+                await changing
+            except OutcomeUnknown:
+                pass
+            else:
+                self.fail("it was done, although the row was locked")
+            cursor.execute("ROLLBACK")
+        await provider.update_quota("a", 1, 1, 1)
+        self.assertEqual(await provider.used_quota("a"), (1, 1))
+
 
 class PostgreSQL(Outages, TestCase):
     def settings(self, **changes: Any) -> DataProvider:
@@ -271,6 +295,16 @@ class PostgreSQL(Outages, TestCase):
             self.server().execute(query)
             await provider.update_quota("a", 1, 1, 1)
         self.assertEqual(await provider.used_quota("a"), (3, 3))
+
+    async def test_broken_in_mid_change(self) -> None:
+        settings = self.settings()
+        schema = settings.connection_string.rpartition("search_path=")[2].strip("'")
+        await self.broken_in_mid_change(
+            settings,
+            f"UPDATE {schema}.users SET uid = 5",
+            "SELECT pid FROM pg_stat_activity WHERE usename = 'sftpgo' AND wait_event_type = 'Lock'",
+            "SELECT pg_terminate_backend({}, 10000)",
+        )
 
     async def test_a_statement_that_takes_too_long(self) -> None:
         """Somebody's lock on the row: given up in time, and the connection is as good as before."""
@@ -360,6 +394,16 @@ class MySQL(Outages, TestCase):
             (name for (name,) in names if name.startswith("test")), key=lambda name: int(name[4:].split("_")[0])
         )
         self.server().execute(f"DROP TABLE {newest}.users")
+
+    async def test_broken_in_mid_change(self) -> None:
+        settings = self.settings()
+        name = settings.connection_string.rpartition("/")[2].partition("?")[0]
+        await self.broken_in_mid_change(
+            settings,
+            f"UPDATE {name}.users SET uid = 5",
+            "SELECT id FROM information_schema.processlist WHERE user = 'sftpgo' AND info LIKE 'UPDATE%'",
+            "KILL {}",
+        )
 
     def spoil(self, settings: DataProvider, statement: str) -> None:
         database = settings.connection_string.rpartition("/")[2]
