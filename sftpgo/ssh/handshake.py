@@ -97,8 +97,9 @@ class Handshake:
         self.state = Kex.REQUESTED
         self._owner.update_sending()
         cancel(self._next)
+        settings = self._settings
         self._deadline = self._clock.callLater(
-            self._settings.kex_timeout,
+            settings.renewal_timeout if self._done_once else settings.kex_timeout,
             self._owner.sendDisconnect,
             KEY_EXCHANGE_FAILED,
             b"the key exchange took too long",

@@ -59,7 +59,9 @@ class Settings:
     @ivar turns: the queue that they share too.
     @ivar run_slow: runs a function off the reactor: L{OneAtATime}.
     @ivar login_timeout: seconds from accept to the end of the login.
-    @ivar kex_timeout: seconds that a key exchange may take.
+    @ivar kex_timeout: seconds that the first key exchange may take.
+    @ivar renewal_timeout: seconds that a later one may take: what waits to be sent goes before it, on a line that may
+        be slow.
     @ivar close_timeout: seconds that a client is given to take our last bytes.
     @ivar rekey_octets: bytes, both ways together, after which we ask for new keys.
     @ivar rekey_packets: packets of one direction, likewise.
@@ -76,6 +78,7 @@ class Settings:
     run_slow: Callable[[Callable[[], Any]], Deferred[Any]] = at_once
     login_timeout: float = 120
     kex_timeout: float = 30
+    renewal_timeout: float = 300
     close_timeout: float = 10
     rekey_octets: int = 1 << 30
     rekey_packets: int = 1 << 31
