@@ -35,7 +35,7 @@ from sftpgo.errors import PermissionDenied
 from sftpgo.ssh.interfaces import Attributes, StatVFS
 from sftpgo.storage.confined import Home
 from sftpgo.storage.freeing import freed_later, takes_long
-from sftpgo.storage.listing import DirectoryReader
+from sftpgo.storage.listing import DirectoryReader, Sorting
 from sftpgo.storage.location import Location
 from sftpgo.storage.rename import link, rename
 from sftpgo.storage.sweep import remove_stale_only
@@ -49,9 +49,14 @@ _NO_OWNER = 0xFFFFFFFF
 
 @attrs.define(eq=False)
 class SessionLife:
-    """Whether a session is over."""
+    """What a session has in common, however many serve it.
+
+    @ivar over: whether it is.
+    @ivar sorting: shared by the directories that it has open.
+    """
 
     over: bool = False
+    sorting: Sorting = attrs.field(factory=Sorting)
 
 
 @attrs.define(eq=False)
@@ -132,7 +137,7 @@ class UserFilesystem:
         """A streaming reader of a directory."""
         with self.places.located(path, follow=True, needed=Permission.LIST, itself=True) as place:
             self.places.require(place.path, Permission.LIST)
-            return VisibleReader.open(place)
+            return VisibleReader.open(place, self.life.sorting)
 
     def readlink(self, path: bytes) -> bytes:
         """What a link says, as a client may see it."""

@@ -29,7 +29,14 @@ from sftpgo.ssh.interfaces import (
     StatVFS,
 )
 from sftpgo.ssh.listing import attributes_of, packed_entry
+from sftpgo.ssh.requests import BYTES_PER_READDIR
 from sftpgo.storage.listing import DirectoryReader
+
+_PIECE = 64
+"""Entries of a directory that are read before their bytes are looked at."""
+
+_ENOUGH = BYTES_PER_READDIR - 8 * 1024
+"""Bytes of entries that are read for one reply; what it cannot hold would wait in memory with each open directory."""
 
 _WRITING = codec.OPEN_WRITE | codec.OPEN_APPEND | codec.OPEN_CREAT | codec.OPEN_TRUNC
 
@@ -203,13 +210,22 @@ class Directory:
         self._closed = False
 
     def readPacked(self, limit: int) -> Deferred[list[bytes]]:
-        """Up to C{limit} more entries; none at the end."""
+        """Up to C{limit} more entries, and not many more than go into one reply; none at the end."""
         self._reading = True
         read = self._files.run_in_thread(self._read, limit, self._files.clock())
         return read.addBoth(self._done)
 
     def _read(self, limit: int, now: float) -> list[bytes]:
-        return [packed_entry(name, status, now) for name, status in self._reader.next_chunk(limit)]
+        packed: list[bytes] = []
+        size = 0
+        while len(packed) < limit and size < _ENOUGH:
+            chunk = self._reader.next_chunk(min(_PIECE, limit - len(packed)))
+            if not chunk:
+                break
+            more = [packed_entry(name, status, now) for name, status in chunk]
+            size += sum(map(len, more))
+            packed += more
+        return packed
 
     def _done(self, result: list[bytes] | Failure) -> list[bytes] | Failure:
         self._reading = False

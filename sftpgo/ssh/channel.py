@@ -101,7 +101,7 @@ class Channel(SSHChannel):
             self._received += len(data)
             self.dataReceived(data)
             self._grant()
-        else:
+        elif data:
             self._early.append(data)
 
     def requestReceived(self, requestType: bytes, data: bytes) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import islice
 
@@ -22,10 +23,32 @@ SORTED = 100_000
 _EXACT_ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1"})
 
 
+class Sorting:
+    """How many names the directories that are open together keep in order: the more there are, the fewer of each.
+
+    So whoever opens thousands of large ones takes the memory of a few.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+
+    def begin(self) -> int:
+        """A directory is opened; how many of its names may be put in order."""
+        with self._lock:
+            self._open += 1
+            return SORTED // self._open
+
+    def end(self) -> None:
+        """One is closed; from any thread."""
+        with self._lock:
+            self._open -= 1
+
+
 class DirectoryReader:
     """The entries of a directory, without C{.} and C{..}, by name in the order of their bytes.
 
-    Beyond L{SORTED} entries the others follow as the file system keeps them.
+    Beyond what L{Sorting} allows for, L{SORTED} entries at most, the others follow as the file system keeps them.
 
     L{next_chunk} may block and belongs in a thread, one call at a time; L{close} does not block and may come from any
     other thread at any time.
@@ -34,21 +57,22 @@ class DirectoryReader:
         gone meanwhile (a dead network mount): for the caller's log.
     """
 
-    def __init__(self, fd: int) -> None:
-        """Take over C{fd}, a directory opened for reading."""
+    def __init__(self, fd: int, sorting: Sorting | None = None) -> None:
+        """Take over C{fd}, a directory opened for reading; C{sorting} is shared with others that are open."""
         self.unreadable = 0
+        self._sorting = sorting or Sorting()
         try:
             self._entries = _scan(fd)
-            self._names = _in_order(self._entries)
         except BaseException:
             os.close(fd)
             raise
+        self._names = _in_order(self._entries, self._sorting.begin())
         self._lease = Lease(fd, lambda: self._finish(fd))
 
     @classmethod
-    def open(cls, location: Location) -> DirectoryReader:
+    def open(cls, location: Location, sorting: Sorting | None = None) -> DirectoryReader:
         """Start to read the directory at C{location}, which may be closed right after."""
-        return cls(location.open_directory())
+        return cls(location.open_directory(), sorting)
 
     def next_chunk(self, limit: int = CHUNK) -> list[Entry]:
         """Up to C{limit} further entries, each a byte-exact name and its lstat; none at the end.
@@ -82,13 +106,14 @@ class DirectoryReader:
         return chunk
 
     def _finish(self, fd: int) -> None:
+        self._sorting.end()
         self._entries.close()
         os.close(fd)
 
 
-def _in_order(entries: os._ScandirIterator[str] | os._ScandirIterator[bytes]) -> Iterator[bytes]:
+def _in_order(entries: os._ScandirIterator[str] | os._ScandirIterator[bytes], most: int) -> Iterator[bytes]:
     names = (os.fsencode(entry.name) for entry in entries)
-    yield from sorted(islice(names, SORTED))
+    yield from sorted(islice(names, most))
     yield from names
 
 

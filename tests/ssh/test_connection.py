@@ -95,6 +95,13 @@ class WindowTests(ChannelCase):
         self.assertEqual(channel.handler.served, SMALL_WINDOW // 4)
         self.assertEqual(len(self.sent()), 3 * SMALL_WINDOW // 4)
 
+    def test_nothing_is_kept_of_empty_data(self) -> None:
+        channel = self.open()
+        for _ in range(3):
+            self.data(channel, b"")
+        self.data(channel, b"x")
+        self.assertEqual(channel._early, [b"x"])
+
     def test_more_than_was_granted(self) -> None:
         channel = self.open()
         self.data(channel, bytes(SMALL_WINDOW))

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.storage import listing
 from sftpgo.storage.confined import Home
-from sftpgo.storage.listing import DirectoryReader, scan_bytes
+from sftpgo.storage.listing import DirectoryReader, Sorting, scan_bytes
 from tests.storage.entries import list_directory
 from tests.storage.world import World, open_descriptors, write
 
@@ -58,6 +58,26 @@ class ListingTests(SynchronousTestCase):
             found = [name for name, _status in list_directory(place)]
         self.assertEqual(found[:10], sorted(found[:10]))
         self.assertEqual(sorted(found), [b"%02d" % number for number in range(25)])
+
+    def test_many_together_keep_few_names(self):
+        """Of each that is opened beside others fewer names are put in order, until those are closed."""
+        self.patch(listing, "SORTED", 60)
+        sorting = Sorting()
+        self.assertEqual([sorting.begin() for _ in range(4)], [60, 30, 20, 15])
+        for _ in range(4):
+            sorting.end()
+        for number in range(61):
+            write(self.root + b"/%02d" % number)
+        with self.home.locate(b"/", follow=True) as place:
+            readers = [DirectoryReader.open(place, sorting) for _ in range(6)]
+        found = [[name for name, _status in reader.next_chunk(100)] for reader in readers]
+        for count, names in zip((60, 30, 20, 15, 12, 10), found, strict=True):
+            self.assertEqual(names[:count], sorted(names[:count]))
+            self.assertEqual(len(set(names)), 61)
+        for reader in readers:
+            reader.close()
+            reader.close()
+        self.assertEqual(sorting.begin(), 60)
 
     def test_pieces(self):
         names = {b"%d" % number for number in range(25)}
