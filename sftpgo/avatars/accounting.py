@@ -241,6 +241,9 @@ class Ledgers:
 
     def _again(self, entry: Entry) -> None:
         entry.retry = None
+        if not any(entry.ledger.changes()):
+            # It came to nothing meanwhile, so that no report will show that the data provider is back.
+            self._resolve_later(entry)
         self._flush(entry)
 
     def _broken(self, failure: Any, entry: Entry) -> None:

@@ -69,15 +69,18 @@ class PostgreSQLConnection:
         """End it; may be called twice."""
         self._wrapped.close()
 
-    async def run(self, query: str, values: Mapping[str, object] | None = None) -> Result:
+    async def run(
+        self, query: str, values: Mapping[str, object] | None = None, seconds: float = _STATEMENT_TIMEOUT + _GRACE
+    ) -> Result:
         """Run one statement.
 
+        @param seconds: how long to wait for its answer.
         @raise ProviderError: with the server's text.
         @raise ConnectionLost: when the connection broke or the server did not answer in time.
         """
         try:
             cursor = self._wrapped.cursor()
-            await _in_time(self._reactor, self._wrapped, cursor.execute(query, values), _STATEMENT_TIMEOUT + _GRACE)
+            await _in_time(self._reactor, self._wrapped, cursor.execute(query, values), seconds)
             if cursor.description is None:
                 return Result((), cursor.rowcount)
             columns = tuple(column.name for column in cursor.description)

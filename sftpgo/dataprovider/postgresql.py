@@ -29,6 +29,11 @@ from sftpgo.interfaces import IDataProvider
 
 _DEFAULT_POOL = 4
 
+#: Seconds for a query of one row, which somebody waits for who logs in.  A database that stood still would hold them up
+#: for as long as a list may take, once for each connection there was.
+_LOOKUP_TIMEOUT = 10.0
+_LOOKUPS = frozenset({"ping", "by_name", "by_id", "used_quota"})
+
 #: Rows decoded in the reactor; decoding more of them takes long enough for others to notice.
 _FEW = 20
 
@@ -204,8 +209,11 @@ class PostgreSQLProvider:
 
     async def _run(self, name: str, values: Mapping[str, object]) -> Result:
         query = self._queries[name]
+        values = {**query.constants, **values}
         async with self._running().connection() as connection:
-            return await connection.run(query.text, {**query.constants, **values})
+            if name in _LOOKUPS:
+                return await connection.run(query.text, values, _LOOKUP_TIMEOUT)
+            return await connection.run(query.text, values)
 
     async def _decoded(self, rows: Sequence[Mapping[str, Any]]) -> Page:
         if len(rows) <= _FEW:

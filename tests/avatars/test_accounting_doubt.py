@@ -53,6 +53,19 @@ class DoubtTests(AccountingCase):
         ground.clock.advance(DOUBT)
         self.assertEqual((ground.used(), ground.recounted), ((1, 5), []))
 
+    def test_nothing_is_left_to_tell(self) -> None:
+        """The file was removed before the next report: that the first one was stored is wrong all the same."""
+        ground = self.begin()
+        files = ground.login()
+        ground.provider.silent = True
+        self.put(files)
+        files.remove(b"/f")
+        ground.clock.advance(RETRY_FIRST)
+        self.assertEqual((ground.used(), ground.recounted), ((1, 5), []))
+        self.wait()
+        Recovery(ground.provider, ground.ledgers, (), 0, run_now, Log("sftpd", ground.events)).recount("u")
+        self.assertEqual(ground.used(), (0, 0))
+
     def test_a_scan_ends_it(self) -> None:
         self.doubtful()
         result_of(self.ground.ledgers.rescan(self.ground.user, self.ground.files[0].home))

@@ -347,6 +347,30 @@ class PostgreSQL(Outages, TestCase):
             other.rollback()
         self.assertEqual((await provider.user_by_name("a")).username, "a")
 
+    async def test_a_lookup_that_is_not_answered(self) -> None:
+        """Whoever logs in waits less than a list may take."""
+        from sftpgo.dataprovider import postgresql  # noqa: PLC0415
+
+        settings = self.settings(pool_size=1)
+        provider = self.provider(settings)
+        await provider.start()
+        await provider.add(a_user("a"))
+        schema = settings.connection_string.rpartition("search_path=")[2].strip("'")
+        with self.server().connect() as other:
+            other.autocommit = False
+            other.cursor().execute(f"LOCK TABLE {schema}.users")
+            patch = self.patch(postgresql, "_LOOKUP_TIMEOUT", 0.2)
+            try:
+                await provider.user_by_name("a")
+            except ProviderError as error:
+                self.assertEqual(str(error), "no answer within 0.2 seconds")
+            else:
+                self.fail("nothing was locked")
+            finally:
+                patch.restore()
+            other.rollback()
+        self.assertEqual((await provider.user_by_name("a")).username, "a")
+
     async def test_a_host_that_is_silent(self) -> None:
         """Whoever accepts and says nothing is not waited for longer than ten seconds."""
         from twisted.internet.protocol import Factory, Protocol  # noqa: PLC0415
