@@ -58,6 +58,13 @@ def configuration(options: argparse.Namespace, environ: Mapping[str, str] = os.e
     )
 
 
+def warned(loaded: Loaded) -> Loaded:
+    """The same, after its warnings were told: a configuration that was not found would be taken for the server's."""
+    for warning in loaded.warnings:
+        print(f"sftpgo: warning: {warning}", file=sys.stderr)
+    return loaded
+
+
 def seconds(text: str) -> int:
     """A number of seconds, for a flag."""
     if not text.isdecimal():

@@ -15,7 +15,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
-from sftpgo.commandline import Parser, configuration, parser, reasons
+from sftpgo.commandline import Parser, configuration, parser, reasons, warned
 from sftpgo.config.load import Loaded
 from sftpgo.dataprovider.select import select_provider
 from sftpgo.dataprovider.waiting import started
@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     options = flags().parse_args(words)
     try:
-        loaded = configuration(options)
+        loaded = warned(configuration(options))
     except SFTPGoError as error:
         return _failed(*reasons(error))
     from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run

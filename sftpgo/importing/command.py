@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
-from sftpgo.commandline import Parser, configuration, parser, reasons
+from sftpgo.commandline import Parser, configuration, parser, reasons, warned
 from sftpgo.config.load import Loaded
 from sftpgo.dataprovider.select import select_provider
 from sftpgo.dataprovider.waiting import started
@@ -33,7 +33,7 @@ def run(words: Sequence[str]) -> None:
     """Do what the command line says, and exit with 0, or with 1 after saying why not."""
     options = flags().parse_args(words)
     try:
-        loaded = configuration(options)
+        loaded = warned(configuration(options))
         _require_managing(loaded)
     except SFTPGoError as error:
         sys.exit(_refused(error))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,6 +42,15 @@ class ExplainCommandTests(SynchronousTestCase):
             done = self.explain(*words)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
             self.assertIn(text, done.stderr)
+
+    def test_no_configuration_is_told(self) -> None:
+        """Else somebody would take an empty database of the defaults for the server's."""
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.explain("alice", "upload", "/x", "-c", directory)
+        first, last = done.stderr.splitlines()
+        self.assertEqual((done.returncode, last), (1, 'sftpgo: there is no user "alice"'))
+        self.assertTrue(first.startswith("sftpgo: warning: "), first)
+        self.assertIn(directory, first)
 
     def test_names_steer_no_terminal(self) -> None:
         done = self.explain("alice", "upload", "/d\x1b[2J\n/x")
