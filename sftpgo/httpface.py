@@ -24,7 +24,7 @@ from sftpgo.version import VersionInfo
 from sftpgo.web.authenticate import Authentication
 from sftpgo.web.gate import hosts_for
 from sftpgo.web.proxies import Proxies
-from sftpgo.web.site import build_site
+from sftpgo.web.site import Served, build_site
 from sftpgo.web.templates import Templates
 
 
@@ -150,14 +150,9 @@ class HTTPFace:
         backups = Backups(
             self._path(settings.backups_path), self.accounts, self.provider, self.scans, self.run_in_thread
         )
+        explainer = Explainer(self.provider, self.run_in_thread, self.clock, quota=track_quota)
         return build_site(
-            self.accounts,
-            self.provider,
-            self.registry,
-            self.scans,
-            backups,
-            self.metrics,
-            Explainer(self.provider, self.run_in_thread, self.clock, quota=track_quota),
+            Served(self.accounts, self.provider, self.registry, self.scans, backups, self.metrics, explainer),
             run_in_thread=self.run_in_thread,
             version=VersionInfo(),
             log=self._log,

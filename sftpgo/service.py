@@ -103,15 +103,22 @@ def build(
         reactor,
         IDataProvider(provider),
         clock,
-        log_settings,
-        log_beginner,
-        failed,
-        welcome,
-        wait,
-        read_again,
-        supervisor or Supervisor(),
+        _Process(log_settings, log_beginner, failed, welcome, wait, read_again, supervisor or Supervisor()),
         Embedding(hooks, filesystem, reactor),
     )
+
+
+@attrs.frozen
+class _Process:
+    """What L{build} is told of the process that the server runs in; an embedding program leaves it all out."""
+
+    log_settings: LogSettings | None
+    log_beginner: LogBeginner | None
+    failed: Callable[[BaseException], None] | None
+    welcome: TextIO | None
+    wait: float
+    read_again: Callable[[], Loaded] | None
+    supervisor: Supervisor
 
 
 class SFTPGoService(MultiService):
@@ -128,13 +135,7 @@ class SFTPGoService(MultiService):
         reactor: Any,
         provider: Any,
         clock: Callable[[], float],
-        log_settings: LogSettings | None,
-        log_beginner: LogBeginner | None,
-        failed: Callable[[BaseException], None] | None,
-        welcome: TextIO | None,
-        wait: float,
-        read_again: Callable[[], Loaded] | None,
-        supervisor: Supervisor,
+        process: _Process,
         embedding: Embedding,
     ) -> None:
         super().__init__()
@@ -144,16 +145,10 @@ class SFTPGoService(MultiService):
         self.registry = ConnectionRegistry()
         self._reactor = reactor
         self._clock = clock
-        self._log_settings = log_settings
-        self._log_beginner = log_beginner
-        self._failed = failed
-        self._welcome = welcome
-        self._wait = wait
+        self._process = process
         self._embedding = embedding
         self._log = Log("service")
         self._logging: Logging | None = None
-        self._read_again = read_again
-        self._supervisor = supervisor
         self._signals = Handlers(reactor)
         self._addresses: Addresses | None = None
         self._reload = Coalesced(lambda: Deferred.fromCoroutine(self._reload_logged()))
@@ -194,7 +189,7 @@ class SFTPGoService(MultiService):
             self.run_in_thread,
             clock,
         )
-        self._doors = Doors(reactor, ssh, self._http, supervisor, self.run_in_thread, self._log)
+        self._doors = Doors(reactor, ssh, self._http, process.supervisor, self.run_in_thread, self._log)
 
     def run_in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Call something that may wait, off the reactor."""
@@ -226,30 +221,30 @@ class SFTPGoService(MultiService):
             await self._take_down(0.0, failed=True)
             if not self.running:
                 self.started.addErrback(lambda _failure: None)  # stopped before it was up: nobody is surprised
-            elif self._failed is not None:
+            elif self._process.failed is not None:
                 self.started.addErrback(lambda _failure: None)
-                self._failed(StartupError(_reason(error)))
+                self._process.failed(StartupError(_reason(error)))
             self.started.errback(error)
         else:
             self._announce(addresses)
             self._addresses = addresses
-            self._supervisor.ready()
-            self._supervisor.watch(self._reactor, self._status)
+            self._process.supervisor.ready()
+            self._process.supervisor.watch(self._reactor, self._status)
             self.started.callback(addresses)
 
     async def _bring_up(self) -> Addresses:
         config = self.loaded.config
-        self._supervisor.starting(self._wait)
-        if self._read_again is not None:
+        self._process.supervisor.starting(self._process.wait)
+        if self._process.read_again is not None:
             self._signals.on(signal.SIGHUP, self._reload)
-        if self._log_settings is not None:
+        if self._process.log_settings is not None:
             self._logging = start_logging(
-                self._log_settings,
+                self._process.log_settings,
                 clock=self._reactor,
                 now=self._clock,
                 run_in_thread=self.run_in_thread,
                 stdout=sys.__stdout__ or sys.stdout,
-                beginner=self._log_beginner,
+                beginner=self._process.log_beginner,
             )
             self._signals.on(signal.SIGUSR1, self._logging.reopen)
             observer = self._logging.observer
@@ -259,7 +254,7 @@ class SFTPGoService(MultiService):
         self._log.info(f"starting sftpgo {VersionInfo()}, configuration: {self.loaded.path or 'built-in defaults'}")
         self._log.info(detect().describe())
         os.umask(config.sftpd.umask_value)
-        await started(self.provider, self._wait, clock=self._reactor, said=self._log.warn)
+        await started(self.provider, self._process.wait, clock=self._reactor, said=self._log.warn)
         self.health.start()
         await self._tell_problems()
         self.transfers = Transfers(
@@ -293,11 +288,11 @@ class SFTPGoService(MultiService):
         """SIGHUP."""
         if self._logging is not None:
             self._logging.reopen()
-        if self._addresses is None or self._read_again is None or not self.running:
+        if self._addresses is None or self._process.read_again is None or not self.running:
             return
-        self._supervisor.reloading()
+        self._process.supervisor.reloading()
         try:
-            await self._renew(await self.run_in_thread(self._read_again))
+            await self._renew(await self.run_in_thread(self._process.read_again))
         except ConfigurationError as error:
             for problem in error.problems:
                 self._log.error(f"the configuration stays as it is: {problem}")
@@ -307,7 +302,7 @@ class SFTPGoService(MultiService):
             self._log.failure("the configuration stays as it is", error)
         finally:
             if self.running:
-                self._supervisor.ready()
+                self._process.supervisor.ready()
 
     async def _renew(self, loaded: Loaded) -> None:
         transfers = self.transfers
@@ -334,13 +329,15 @@ class SFTPGoService(MultiService):
         await self._tell_problems()
 
     def _announce(self, addresses: Addresses) -> None:
-        if self._welcome is None:
+        if self._process.welcome is None:
             return
-        told: Deferred[None] = Deferred.fromCoroutine(self._tell(self._welcome, addresses, self._doors.host_keys))
+        told: Deferred[None] = Deferred.fromCoroutine(
+            self._tell(self._process.welcome, addresses, self._doors.host_keys)
+        )
         told.addErrback(lambda failure: self._log.failure("the welcome could not be written", failure))
 
     async def _tell(self, stream: TextIO, addresses: Addresses, keys: Mapping[bytes, Key]) -> None:
-        if self._log_settings is not None and not self._log_settings.path:
+        if self._process.log_settings is not None and not self._process.log_settings.path:
             return  # standard output is the log's
         try:
             # Guarded, the server would want more than the plain command.
@@ -356,7 +353,7 @@ class SFTPGoService(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """Accept nobody new, let transfers end for the grace time, close everything."""
-        if self._read_again is not None:
+        if self._process.read_again is not None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._signals.on(number, self._told_again)
         stopped = super().stopService()
@@ -381,7 +378,9 @@ class SFTPGoService(MultiService):
             await self._starting
         if self._addresses is not None:
             # Transfers may take that long, and then the hooks of both kinds may.
-            self._supervisor.stopping(3 * grace, f"Stopping; transfers that may end: {self.registry.transfers()}")
+            self._process.supervisor.stopping(
+                3 * grace, f"Stopping; transfers that may end: {self.registry.transfers()}"
+            )
         await self._doors.close()
         await self._drain.connections(self._doors.transports, grace)
         await self.scans.stop()
@@ -391,7 +390,7 @@ class SFTPGoService(MultiService):
         await self._embedding.stop(0.0 if self._drain.hurried else grace)
         self.health.stop()
         await self.provider.stop()
-        self._supervisor.stop()
+        self._process.supervisor.stop()
         self._signals.restore()
         if not failed:
             self._log.info("the server has stopped")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from io import BytesIO
 from typing import Any
 
+import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
@@ -50,14 +51,21 @@ from sftpgo.web.users import Users
 from sftpgo.web.version import Version
 
 
+@attrs.frozen
+class Served:
+    """What the site shows and manages."""
+
+    accounts: IAccounts
+    provider: IDataProvider
+    registry: ConnectionRegistry
+    scans: IScans
+    backups: IBackups
+    metrics: Metrics
+    explainer: IExplainer
+
+
 def build_site(
-    accounts: IAccounts,
-    provider: IDataProvider,
-    registry: ConnectionRegistry,
-    scans: IScans,
-    backups: IBackups,
-    metrics: Metrics,
-    explainer: IExplainer,
+    served: Served,
     *,
     run_in_thread: RunInThread,
     version: VersionInfo,
@@ -85,44 +93,58 @@ def build_site(
     @param static_files_path: a directory whose files stand in for those that the pages are made with.
     """
     changes = DeferredLock()
-    activity = Activity(registry, metrics, clock)
-    events = Events(registry, activity, clock)
-    disks = Disks(provider, run_in_thread, clock, log)
-    status = Status(provider, activity, disks, version, clock)
+    activity = Activity(served.registry, served.metrics, clock)
+    events = Events(served.registry, activity, clock)
+    disks = Disks(served.provider, run_in_thread, clock, log)
+    status = Status(served.provider, activity, disks, version, clock)
     pages = Pages(templates, version, run_in_thread)
     sessions = Sessions(clock.seconds)
     routes = (
-        *Users(accounts, changes).routes(),
-        *Connections(registry).routes(),
-        *QuotaScans(accounts, scans).routes(),
-        *Maintenance(backups, changes, log).routes(),
-        *Version(version).routes(),
-        *ProviderStatus(provider).routes(),
+        *_for_programs(served, changes, log),
         *status.routes(),
-        *Explain(explainer).routes(),
         *events.routes(),
-        *MetricsPage(metrics, run_in_thread).routes(),
+        *Version(version).routes(),
+        *MetricsPage(served.metrics, run_in_thread).routes(),
         *APIDocs(run_in_thread).routes(),
         *Statics(run_in_thread, static_files_path).routes(),
         *Login(authentication, sessions, pages).routes(),
-        *Redirects().routes(),
-        *ConnectionsPage(registry, pages, clock).routes(),
         *StatusPage(status, pages).routes(),
-        *UserList(accounts, scans, pages, clock).routes(),
-        *UserPages(accounts, changes, pages).routes(),
-        *UserActions(accounts, scans, changes, pages).routes(),
+        *_for_people(served, changes, pages, clock),
     )
     hosts = hosts_for(bind_address) if allowed_hosts is None else allowed_hosts
     guard = None if authentication is None else Entrance(authentication, sessions, pages)
     failed = pages.answer_to_failure
     gate = Gate(tree(routes, log, failed), hosts, log, guard, failed)
     request_ids = RequestIds(hostname or socket.gethostname())
-    site = APISite(gate, log=log, clock=clock, request_ids=request_ids, answered=metrics.http_request)
+    site = APISite(gate, log=log, clock=clock, request_ids=request_ids, answered=served.metrics.http_request)
     site.routes = routes
     site.proxies = proxies or Proxies()
     site.starting = (activity.start, disks.start)
     site.stopping = (events.stop, activity.stop, disks.stop)
     return site
+
+
+def _for_programs(served: Served, changes: DeferredLock, log: Log) -> tuple[Route, ...]:
+    """The REST API, but for what tells of the server itself."""
+    return (
+        *Users(served.accounts, changes).routes(),
+        *Connections(served.registry).routes(),
+        *QuotaScans(served.accounts, served.scans).routes(),
+        *Maintenance(served.backups, changes, log).routes(),
+        *ProviderStatus(served.provider).routes(),
+        *Explain(served.explainer).routes(),
+    )
+
+
+def _for_people(served: Served, changes: DeferredLock, pages: Pages, clock: IReactorTime) -> tuple[Route, ...]:
+    """The pages of users and connections."""
+    return (
+        *Redirects().routes(),
+        *ConnectionsPage(served.registry, pages, clock).routes(),
+        *UserList(served.accounts, served.scans, pages, clock).routes(),
+        *UserPages(served.accounts, changes, pages).routes(),
+        *UserActions(served.accounts, served.scans, changes, pages).routes(),
+    )
 
 
 class APISite(Site):

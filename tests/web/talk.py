@@ -34,7 +34,7 @@ from sftpgo.ssh import authorized_keys
 from sftpgo.storage.confined import Home
 from sftpgo.storage.usage import Usage, scan
 from sftpgo.version import VersionInfo
-from sftpgo.web.site import build_site
+from sftpgo.web.site import Served, build_site
 from sftpgo.web.templates import Templates
 from tests.web import schema
 
@@ -156,14 +156,9 @@ class Server:
         # Made by those tests only that dump.
         self.backups_path = options.pop("backups_path", tempfile.gettempdir() + "/no-backups")
         backups = Backups(self.backups_path, self.accounts, self.provider, self.scans, run_in_thread)
+        explainer = Explainer(self.provider, run_in_thread, self.clock.seconds)
         self.site = build_site(
-            self.accounts,
-            self.provider,
-            self.registry,
-            self.scans,
-            backups,
-            self.metrics,
-            Explainer(self.provider, run_in_thread, self.clock.seconds),
+            Served(self.accounts, self.provider, self.registry, self.scans, backups, self.metrics, explainer),
             **{
                 "run_in_thread": run_in_thread,
                 "version": VersionInfo("1.2.3", "2020-01-01", "abc"),
