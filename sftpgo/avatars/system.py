@@ -18,7 +18,7 @@ from sftpgo.avatars.launch import Launch, run
 from sftpgo.avatars.reasons import reason
 from sftpgo.avatars.rsync import Refused
 from sftpgo.avatars.streams import CommandStream, Exit, settle
-from sftpgo.avatars.targets import Target, find, find_repository
+from sftpgo.avatars.targets import Target, find, find_repository, missing_above
 from sftpgo.domain import paths
 from sftpgo.domain.permissions import Permission
 from sftpgo.errors import PermissionDenied, SFTPGoError
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sftpgo.avatars.commands import CommandSession
 
 NAMES = frozenset({*git.COMMANDS, "rsync"})
+
+#: Directories that one C{--mkpath} may make.
+_MOST_MADE = 100
 
 _NO_SPECIAL_BITS = "--chmod=ug-s,o-t"
 
@@ -130,6 +133,13 @@ class SystemCommands:
         files: Any = session.files  # a hook may take its time
         operand = request.operand
         path = operand.text[1:] if operand.tilde else operand.text
+        if "--mkpath" in request.options and not request.dry_run:
+            # The program could not: it is only let into a directory that is there.
+            above = missing_above(files, path, _MOST_MADE)
+            if above:
+                self._grants(session, above[-1], True)
+            for directory in above:
+                await settle(files.make_directory(directory))
         target = find(files, path, follow=True, missing=True)
         if target.path != target.directory and slash and not request.dry_run:
             try:

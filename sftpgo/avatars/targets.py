@@ -54,6 +54,27 @@ def find(files: UserFilesystem, path: bytes, *, follow: bool, missing: bool = Fa
         raise
 
 
+def missing_above(files: UserFilesystem, path: bytes, most: int) -> list[bytes]:
+    """The directories to be made for C{path} to be possible, in this order; at most so many."""
+    missing: list[bytes] = []
+    above = os.path.dirname(canonical(path))
+    while above != b"/" and not _is_there(files, above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    return missing[::-1][:most]
+
+
+def _is_there(files: UserFilesystem, path: bytes) -> bool:
+    try:
+        with files.home.locate(path, follow=True) as place:
+            place.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass  # something is: whoever works there will hear what is wrong with it
+    return True
+
+
 def find_repository(files: UserFilesystem, path: bytes) -> Target:
     """The place of a Git repository: a directory of this name, or with C{.git} at its end.
 

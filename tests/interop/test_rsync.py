@@ -8,6 +8,7 @@ import stat
 import time
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import SkipTest
 
 from tests.harness import tree_digest
 from tests.interop.commands import CommandTestCase
@@ -47,6 +48,25 @@ class RsyncTests(CommandTestCase):
         self.assertDone(self.rsync("-a", self.remote("tree/"), "down2"))
         for place in (self.work / "down" / "tree", self.work / "down2"):
             self.assertEqual(tree_digest(place), tree_digest(tree))
+
+    def test_directories_above_that_are_to_be_made(self) -> None:
+        """--mkpath, as the user may make directories; never with --dry-run."""
+        self.make_file("f", 100)
+        refused = self.rsync("-a", "f", self.remote("a/b/"))
+        self.assertIn("No such file or directory", refused.stderr)
+        if "unknown option" in self.rsync("-a", "--mkpath", "--dry-run", "f", self.remote("a/b/")).stderr:
+            raise SkipTest("this rsync has no --mkpath")
+        self.assertEqual(os.listdir(self.home), [])
+        self.assertDone(self.rsync("-a", "--mkpath", "f", self.remote("a/b/c/")))
+        self.assertDone(self.rsync("-a", "--mkpath", "f", self.remote("a/x/y/g")))
+        self.assertDone(self.rsync("-a", "--mkpath", "f", self.remote("a/x/y/h")))
+        self.assertEqual(
+            set(tree_digest(self.home)), {"a", "a/b", "a/b/c", "a/b/c/f", "a/x", "a/x/y", "a/x/y/g", "a/x/y/h"}
+        )
+        outside = self.rsync("-a", "--mkpath", "f", self.remote("../../up/f"))
+        self.assertDone(outside)
+        self.assertTrue((self.home / "up" / "f").exists())
+        self.assertFalse((self.home.parent / "up").exists())
 
     def test_ten_thousand_files_twice(self) -> None:
         """The second run sends nothing; after changes, only those, and --delete takes what is gone, both ways."""
@@ -148,6 +168,10 @@ class RsyncTests(CommandTestCase):
             done = self.rsync(*words)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn("Permission denied. You don't have the permissions", done.stderr)
+        self.assertEqual(os.listdir(self.home), ["f"])
+        # Who may make directories, but not fill them, leaves none behind.
+        self.change_account(permissions={"/": ["list", "download", "create_dirs"]})
+        self.assertNotEqual(self.rsync("-a", "--mkpath", "tree", self.remote("a/b/c/")).returncode, 0)
         self.assertEqual(os.listdir(self.home), ["f"])
 
     def test_directory_permissions(self) -> None:
