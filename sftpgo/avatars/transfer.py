@@ -23,7 +23,7 @@ from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, IExtendedSFTPFile, StatVFS
 from sftpgo.ssh.listing import attributes_of
-from sftpgo.storage.copying import copy_range
+from sftpgo.storage.copying import STEP, copy_range
 from sftpgo.storage.freeing import takes_long
 from sftpgo.storage.memory import is_in_memory
 
@@ -228,7 +228,7 @@ class OpenFile(Handle):
         return self._threaded(os.fsync, self._live())
 
     def copy_to(self, offset: int, length: int, target: OpenFile, position: int) -> Deferred[None]:
-        """Copy bytes into another open file, in a thread; length 0 means up to the end."""
+        """Copy bytes into another open file, in threads; length 0 means up to the end."""
         if not self.readable or not target.writable:
             raise SFTPError(codec.PERMISSION_DENIED, "Permission Denied")
         if max(offset, position) > _MAX_OFFSET - length:
@@ -246,9 +246,16 @@ class OpenFile(Handle):
             if isinstance(target._error, ConnectionAbortedError):
                 raise ConnectionAbortedError("the copy was given up")
 
+        async def copy() -> None:
+            # A step is a thread's work, not the whole: others need threads too, a login among them.
+            for done in range(0, length, STEP):
+                some = min(STEP, length - done)
+                work = copy_range, source, offset + done, some, sink, position + done, progress
+                if not await self._hooks.run_in_thread(*work):
+                    break
+
         target._begin()
-        copying = self._hooks.run_in_thread(copy_range, source, offset, length, sink, position, progress)
-        return self._later(copying).addBoth(target._copied)
+        return self._later(Deferred.fromCoroutine(copy())).addBoth(target._copied)
 
     def _prepare_copy(self, position: int, end: int) -> None:
         if position < self._floor:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 #: C{ioctl} of linux/fs.h: share the blocks of another file until one of the two is written to.
 _FICLONE = 0x40049409
 
-_STEP = 16 * 1024 * 1024
+#: Bytes that the kernel is asked to copy at once.
+STEP = 16 * 1024 * 1024
 _PLAIN_STEP = 1024 * 1024
 
 #: The kernel cannot copy between these two files.
@@ -36,16 +37,17 @@ def copy_whole(source: int, target: int, progress: Progress) -> None:
     os.ftruncate(target, size)
 
 
-def copy_range(source: int, offset: int, length: int, target: int, position: int, progress: Progress) -> None:
-    """Copy up to C{length} bytes, fewer where C{source} ends; the rest as L{copy_whole}."""
+def copy_range(source: int, offset: int, length: int, target: int, position: int, progress: Progress) -> bool:
+    """Copy up to C{length} bytes, fewer where C{source} ends: whether it has not; the rest as L{copy_whole}."""
     while length > 0:
-        moved = _copy_step(source, offset, min(length, _STEP), target, position)
+        moved = _copy_step(source, offset, min(length, STEP), target, position)
         if not moved:
-            return
+            return False
         offset += moved
         position += moved
         length -= moved
         progress(moved)
+    return True
 
 
 def _copy_step(source: int, offset: int, length: int, target: int, position: int) -> int:
