@@ -171,7 +171,7 @@ class Opener:
         os.fchmod(descriptor, stat.S_IMODE(target.st_mode) & 0o777)
 
     async def _continue(self, source: int, upload: Upload) -> Upload:
-        """Copy what is there into the new file; in a thread."""
+        """Copy what is there into the new file."""
         clock = self.journal.clock
 
         def progress(_moved: int) -> None:
@@ -179,16 +179,22 @@ class Opener:
             self._require_client()
 
         try:
-            await self._in_thread(upload, copy_whole, source, upload.descriptor, progress)
+            steps = copy_whole(source, upload.descriptor, progress)
+            await self._in_thread(upload, next, steps, False)
         finally:
             os.close(source)
         return upload
 
     async def _in_thread(self, upload: Upload, prepare: Callable[..., object], *args: object) -> Upload:
-        """Do what has to be done to its file before the client may write."""
+        """Do what has to be done to its file before the client may write.
+
+        @param prepare: called in a thread, and again while it says that there is more: others need threads too, a
+            login among them.
+        """
         upload.transfer.waiting += 1
         try:
-            await self.run_in_thread(prepare, *args)
+            while await self.run_in_thread(prepare, *args):
+                self._require_client()
             self._require_client()
             upload.settle()
         except BaseException:

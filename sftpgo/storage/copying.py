@@ -20,8 +20,10 @@ _NOT_IN_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNO
 Progress = Callable[[int], None]
 
 
-def copy_whole(source: int, target: int, progress: Progress) -> None:
+def copy_whole(source: int, target: int, progress: Progress) -> Iterator[bool]:
     """Make the empty file C{target} like C{source}: by reference if possible, else what is no hole of it.
+
+    Each turn of the iterator copies L{STEP} bytes and gives C{True}; the last one copies the rest and gives nothing.
 
     @param progress: called after each step with the bytes copied by it; what it raises ends the copying.
     """
@@ -31,9 +33,18 @@ def copy_whole(source: int, target: int, progress: Progress) -> None:
         pass  # other file systems, or not on this one: then by copying
     else:
         return
-    size = os.fstat(source).st_size
-    for start, end in _data(source, size):
-        copy_range(source, start, end - start, target, start, progress)
+    size, left = os.fstat(source).st_size, STEP
+    for part, end in _data(source, size):
+        start = part
+        while start < end:
+            some = min(left, end - start)
+            if not copy_range(source, start, some, target, start, progress):
+                break
+            start += some
+            left -= some
+            if not left:
+                left = STEP
+                yield True
     os.ftruncate(target, size)
 
 

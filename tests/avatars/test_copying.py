@@ -8,6 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from sftpgo.avatars import transfer
+from sftpgo.storage import copying
+from tests.avatars.ground import UploadCase
 from tests.doubles import HeldThreads, make_filesystem
 
 _CONTENT = b"0123456789"
@@ -69,3 +71,26 @@ class CopyTests(SynchronousTestCase):
         self.failureResultOf(copying, ConnectionAbortedError)
         self.assertEqual((self.copied(), self.threads.waiting), (_CONTENT[:8], []))
         self.assertEqual((self.source.transfer.waiting, self.target.transfer.waiting), (0, 0))
+
+
+class ContinuationTests(UploadCase):
+    """What a resumed upload beside its target begins with is copied in the same way."""
+
+    def test_in_steps(self) -> None:
+        self.patch(copying, "STEP", 4)
+        self.begin(1)
+        self.put(_CONTENT)
+        with open(self.home / "f", "rb") as file, open(self.home / "probe", "wb") as probe:
+            by_reference = not list(copying.copy_whole(file.fileno(), probe.fileno(), lambda _moved: None))
+        if by_reference:
+            self.skipTest("the file system copies by reference")
+        held = HeldThreads()
+        opening: Any = self.ground.login(run_in_thread=held.run).open_for_writing(b"/f")
+        for _ in range(3):
+            self.assertNoResult(opening)
+            self.assertEqual(len(held.waiting), 1)
+            held.release()
+        upload = self.successResultOf(opening)
+        upload.writeChunk(10, b"!")
+        self.close(upload)
+        self.assertEqual(self.read(), _CONTENT + b"!")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sftpgo.storage import upload
+from sftpgo.storage import copying, upload
 from sftpgo.storage.confined import Home
 from sftpgo.storage.copying import copy_range, copy_whole
 from sftpgo.storage.sweep import remove_stale_only, sweep
@@ -224,7 +224,8 @@ class CopyTests(_Case):
             file.truncate(size)
         moved: list[int] = []
         with open(self.root + b"/from", "rb") as source, open(self.root + b"/to", "w+b") as target:
-            copy_whole(source.fileno(), target.fileno(), moved.append)
+            steps = list(copy_whole(source.fileno(), target.fileno(), moved.append))
+        self.assertEqual(steps, [True] * (sum(moved) // copying.STEP))
         with open(self.root + b"/to", "rb") as file:
             self.assertEqual(file.read(len(content)), content)
         return os.stat(self.root + b"/to")
@@ -232,6 +233,21 @@ class CopyTests(_Case):
     def test_whole(self) -> None:
         self.assertEqual(self.copy(os.urandom(300_000), 300_000).st_size, 300_000)
         self.assertEqual(self.copy(b"", 0).st_size, 0)
+
+    def test_in_steps(self) -> None:
+        """However the content is scattered, a turn copies no more than one step."""
+        self.patch(copying, "STEP", 100_000)
+        self.copy(os.urandom(350_000), 350_000)
+        with open(self.root + b"/from", "r+b") as source:
+            source.seek(5_000_000)
+            source.write(b"x" * 120_000)
+        with open(self.root + b"/from", "rb") as source, open(self.root + b"/to", "w+b") as target:
+            moved: list[int] = []
+            for turn, _ in enumerate(copy_whole(source.fileno(), target.fileno(), moved.append)):
+                self.assertEqual(sum(moved), (turn + 1) * 100_000)
+            source.seek(0)
+            target.seek(0)
+            self.assertEqual(source.read(), target.read())
 
     def test_holes_stay_holes(self) -> None:
         status = self.copy(b"x" * 10, 1 << 30)
