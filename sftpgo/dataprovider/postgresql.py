@@ -29,10 +29,10 @@ from sftpgo.interfaces import IDataProvider
 
 _DEFAULT_POOL = 4
 
-#: Seconds for a query of one row, which somebody waits for who logs in.  A database that stood still would hold them up
-#: for as long as a list may take, once for each connection there was.
-_LOOKUP_TIMEOUT = 10.0
-_LOOKUPS = frozenset({"ping", "by_name", "by_id", "used_quota"})
+#: Seconds for what concerns one row, which a login waits for, and the end of the server.  A database that stood still
+#: would hold them up for as long as a list may take, once for each connection there was.
+_SHORT_TIMEOUT = 10.0
+_SHORT = frozenset({"ping", "by_name", "by_id", "used_quota", "add_quota", "reset_quota", "last_login"})
 
 #: Rows decoded in the reactor; decoding more of them takes long enough for others to notice.
 _FEW = 20
@@ -211,8 +211,8 @@ class PostgreSQLProvider:
         query = self._queries[name]
         values = {**query.constants, **values}
         async with self._running().connection() as connection:
-            if name in _LOOKUPS:
-                return await connection.run(query.text, values, _LOOKUP_TIMEOUT)
+            if name in _SHORT:
+                return await connection.run(query.text, values, _SHORT_TIMEOUT)
             return await connection.run(query.text, values)
 
     async def _decoded(self, rows: Sequence[Mapping[str, Any]]) -> Page:

@@ -239,9 +239,12 @@ class Outages:
             cursor.execute("BEGIN")
             cursor.execute(lock)
             changing = Deferred.fromCoroutine(provider.update_quota("a", 1, 1, 1))
-            while not (found := self.server().execute(find)):
+            found: list[tuple[Any, ...]] = []
+            while not (found or changing.called):
                 await deferLater(reactor, 0.05)
-            self.server().execute(kill.format(found[0][0]))
+                found = self.server().execute(find)
+            for (number,) in found:
+                self.server().execute(kill.format(number))
             try:
                 await changing
             except OutcomeUnknown:
@@ -359,7 +362,7 @@ class PostgreSQL(Outages, TestCase):
         with self.server().connect() as other:
             other.autocommit = False
             other.cursor().execute(f"LOCK TABLE {schema}.users")
-            patch = self.patch(postgresql, "_LOOKUP_TIMEOUT", 0.2)
+            patch = self.patch(postgresql, "_SHORT_TIMEOUT", 0.2)
             try:
                 await provider.user_by_name("a")
             except ProviderError as error:
