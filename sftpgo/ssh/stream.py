@@ -358,7 +358,8 @@ class ByteStream:
         """Send the outgoing bytes as ordinary messages, which are compressed."""
         outgoing, channel = self.outgoing, self._channel
         while len(outgoing):
-            if self._link.blocked or self._link.overfull:
+            # If nothing keeps the link from sending, nothing will tell us that it has.
+            if self._link.blocked or (self._link.overfull and not self._link.flush()):
                 return False
             size = min(len(outgoing), self._largest, channel.remoteWindowLeft)
             if not size:

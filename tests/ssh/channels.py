@@ -20,13 +20,17 @@ OPEN, CONFIRMED, REFUSED, ADJUST, DATA, EXTENDED, EOF, CLOSE, REQUEST, SUCCESS, 
 
 
 class Answers:
-    """A handler whose requests are four bytes: the size of the answer."""
+    """A handler whose requests are four bytes: the size of the answer.
+
+    @ivar content: of each answer; nothing for zeroes.
+    """
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
         self.served = 0
         self.gone = 0
         self.blocked = False
+        self.content = b""
 
     def serve(self) -> bool:
         incoming, outgoing = self.stream.incoming, self.stream.outgoing
@@ -35,7 +39,7 @@ class Answers:
             if size > self.stream.allowance or not outgoing.reserve(size):
                 return True
             self.stream.allowance -= size
-            outgoing.view[outgoing.tail : outgoing.tail + size] = bytes(size)
+            outgoing.view[outgoing.tail : outgoing.tail + size] = self.content or bytes(size)
             outgoing.tail += size
             self.served += 1
             self.stream.consume(4)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
+from sftpgo.ssh.compression import Compressor
 from sftpgo.ssh.connection import LEAST_WINDOW
 from sftpgo.ssh.fields import Fields, string, uint32
 from sftpgo.ssh.settings import SMALL_WINDOW, WINDOW
@@ -240,6 +242,18 @@ class StreamTests(ChannelCase):
         for _ in range(30):
             self.client.clock.advance(0)
         self.assertEqual((channel.handler.served, len(self.sent())), (20, 4_000_000))
+
+    def test_more_than_is_sent_at_once_compressed(self) -> None:
+        """Several channels together have more to say in a turn than is to wait, and nothing keeps it from going."""
+        channels = [self.stream() for _ in range(4)]
+        self.client.server.link.compressor = Compressor()
+        for channel in channels:
+            channel.handler.content = os.urandom(200_000)
+            self.data(channel, uint32(200_000) * 20)
+        for _ in range(100):
+            self.client.clock.advance(0)
+        self.assertEqual([channel.handler.served for channel in channels], [20] * 4)
+        self.assertEqual([len(channel.stream.outgoing) for channel in channels], [0] * 4)
 
     def test_data_is_not_mixed_up(self) -> None:
         """Windows, packets and requests of odd sizes: the answers are the bytes that were asked for, in order."""
