@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from sftpgo.config.load import Loaded, load
 from sftpgo.errors import ConfigurationError, SFTPGoError
+from sftpgo.printable import printable
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse."""
-        print(f"sftpgo: {message}", file=sys.stderr)
+        print(f"sftpgo: {printable(message)}", file=sys.stderr)
         sys.exit(1)
 
 

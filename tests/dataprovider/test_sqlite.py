@@ -214,12 +214,11 @@ class Failing(TestCase):
     async def test_unreadable(self) -> None:
         directory = tempfile.mkdtemp(prefix="sftpgo-test-")
         self.addCleanup(shutil.rmtree, directory)
-        os.chmod(directory, 0o755)
         path = os.path.join(directory, "closed")
         # All that a start takes is there then.
         await self.refused(directory)
         put(path, mode=0)
-        with unprivileged():
+        with unprivileged(directory):
             said = await self.refused(path)
         self.assertEqual(said, f'cannot open the SQLite database "{path}": unable to open database file')
 

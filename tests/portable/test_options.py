@@ -141,10 +141,9 @@ class RefusalTests(OptionsTestCase):
 
     def test_unreadable_directory(self) -> None:
         self.parse()
-        self.work.chmod(0o755)
         self.share.chmod(0)
         self.addCleanup(self.share.chmod, 0o700)
-        with unprivileged():
+        with unprivileged(self.work):
             self.assertIn("cannot be read", self.refused())
 
     def test_words(self) -> None:

@@ -86,9 +86,8 @@ class PasswordTests(SynchronousTestCase):
 
     def test_file_of_somebody_else(self) -> None:
         self.from_file("hush")
-        self.file.parent.chmod(0o755)
         self.file.chmod(0)
-        with unprivileged():
+        with unprivileged(self.file.parent):
             self.assertIn("Permission denied", self.refused("--password-file", str(self.file)))
 
 
