@@ -106,8 +106,11 @@ def serve(words: Sequence[str]) -> None:
             print(f"sftpgo: warning: {warning}", file=sys.stderr)
     from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run
 
+    from sftpgo.descriptors import raise_limit  # noqa: PLC0415
     from sftpgo.service import build  # noqa: PLC0415
     from sftpgo.systemd import Supervisor, started_with  # noqa: PLC0415
+
+    raise_limit(reactor)
 
     def failed(error: BaseException) -> None:
         print(f"sftpgo: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from sftpgo.config.load import Loaded, load
+from sftpgo.descriptors import raise_limit
 from sftpgo.errors import ConfigurationError, SFTPGoError
 from sftpgo.log import LogSettings
 from sftpgo.service import build
@@ -168,6 +169,7 @@ def makeService(options: Options) -> IService:
         exit_with_failure()
         reactor.stop()
 
+    raise_limit(reactor)
     try:
         loaded = options.load()
         return IService(

@@ -119,6 +119,7 @@ class Ledgers:
         self._recount = recount
         self._entries: dict[str, Entry] = {}
         self._stopped = False
+        self._unwritten = False
 
     # Sessions.
 
@@ -337,10 +338,14 @@ class Ledgers:
             return
         try:
             (self._unsettled.add if unsettled else self._unsettled.remove)(username)
+            self._unwritten = False
         except OSError as error:
-            self._log.warn(f"{self._unsettled.path} cannot be written, it is done without: {error.strerror}")
-            self._unsettled.close()
-            self._unsettled = None
+            if not self._unwritten:
+                self._log.warn(
+                    f"{self._unsettled.path} cannot be written, after a kill usage may have to be counted anew: "
+                    f"{error.strerror}"
+                )
+            self._unwritten = True
 
     # The end.
 

@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Final
 
 import sftpgo
+from sftpgo.descriptors import ANY_NUMBER, ENOUGH, attainable
 from sftpgo.doctor.finding import Finding, fail, ok, warn
 
 _PYTHON: Final = (3, 11)
@@ -69,16 +70,14 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def descriptors(limits: tuple[int, int] | None = None) -> Iterator[Finding]:
-    """How many files and connections may be open at a time."""
-    soft, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= _MANY_FILES:
-        yield ok(
-            "file descriptors", f"{'any number' if soft == resource.RLIM_INFINITY else soft} may be open at a time"
-        )
+    """How many files and connections the server may have open at a time: it takes what it can have."""
+    most = attainable(limits or resource.getrlimit(resource.RLIMIT_NOFILE))
+    if most == ANY_NUMBER or most >= _MANY_FILES:
+        yield ok("file descriptors", f"{'any number' if most == ANY_NUMBER else most} may be open at a time")
         return
-    do = f"raise it: LimitNOFILE={max(65536, hard)} in the unit, or ulimit -n before the start"
-    text = f"{soft} may be open at a time: each connection needs one, each transfer another"
-    yield (fail if soft < _FEW_FILES else warn)("file descriptors", text, do)
+    do = f"raise it: LimitNOFILE={ENOUGH} in the unit, or ulimit -Hn before the start"
+    text = f"{most} may be open at a time: each connection needs one, each transfer another"
+    yield (fail if most < _FEW_FILES else warn)("file descriptors", text, do)
 
 
 def clock(now: float, synchronised: bool | None) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import globalLogBeginner, globalLogPublisher
 
+from sftpgo.descriptors import raise_limit
 from sftpgo.errors import SFTPGoError, StartupError
 from sftpgo.log import LogSettings
 from sftpgo.mdns import Advertisement, MDNSError
@@ -45,6 +46,7 @@ def run(words: Sequence[str]) -> int:
         return _INTERRUPTED
     from twisted.internet import reactor  # noqa: PLC0415 -- not before it is known that it will run
 
+    raise_limit(reactor)
     portable = Portable(share, keys, reactor)
     reactor.callWhenRunning(portable.start)
     reactor.addSystemEventTrigger("before", "shutdown", portable.stop)

@@ -183,8 +183,7 @@ class ServerTransport(conch.SSHServerTransport):
 
     def received(self) -> None:
         """Read what is in the inbox (IDirectProtocol)."""
-        inbox = self.link.inbox
-        if inbox.tail - inbox.head >= MUCH:
+        if len(self.link.inbox) >= MUCH:
             self.settings.turns.received_much(id(self))
         self.turn(self._read)
 
@@ -367,9 +366,10 @@ class ServerTransport(conch.SSHServerTransport):
     def _send(self, kind: int, payload: bytes) -> None:
         self.link.send(kind, payload)
         if kind == states.MSG_USERAUTH_SUCCESS:
-            # Compression starts with the next packet, both ways.
+            # Compression starts with the next packet, both ways; the client's NEWKEYS, if that is to come, before it.
             self._compress_out()
-            self._compress_in()
+            if self._flows():
+                self._compress_in()
 
     def _compress_out(self) -> None:
         chosen = self.handshake.chosen
@@ -430,7 +430,7 @@ class ServerTransport(conch.SSHServerTransport):
     def keyed(self, first: bool) -> None:
         """Go on sending, with new keys."""
         self.sessionID = self.handshake.session_id
-        if self.phase is Phase.OPEN:
+        if self.phase is Phase.OPEN and (states.MSG_USERAUTH_SUCCESS, b"") not in self._kept:
             self._compress_out()
         if first and self.handshake.extensions:
             signatures = string(b"server-sig-algs") + name_list(self.settings.algorithms.signatures)

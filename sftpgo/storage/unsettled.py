@@ -6,6 +6,8 @@ the names with a C{+} last are those to look at.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +20,7 @@ class Unsettled:
     """The file, open and locked by one server.
 
     Adding a name survives a kill at once; it is not brought to the disk, as the uploads it stands for are not either.
+    What could not be written down is, with the next that can be: a disk that was full is not full for ever.
     """
 
     def __init__(self, path: str) -> None:
@@ -25,6 +28,7 @@ class Unsettled:
         self._descriptor = -1
         self._length = 0
         self._names: set[str] = set()
+        self._behind = False
 
     def open(self) -> frozenset[str]:
         """Open or make the file; returns the names it holds.
@@ -50,7 +54,7 @@ class Unsettled:
 
         @raise OSError: when it cannot be written down.
         """
-        if name not in self._names:
+        if name not in self._names or self._behind:
             self._names.add(name)
             self._append(b"+", name)
 
@@ -59,12 +63,13 @@ class Unsettled:
 
         @raise OSError: when it cannot be written down.
         """
-        if name not in self._names:
+        if name not in self._names and not self._behind:
             return
         self._names.discard(name)
         if not self._names and self._descriptor >= 0:
             os.ftruncate(self._descriptor, 0)
             self._length = 0
+            self._behind = False
         else:
             self._append(b"-", name)
 
@@ -78,10 +83,18 @@ class Unsettled:
         if self._descriptor < 0:
             return
         line = sign + json.dumps(name).encode("ascii") + b"\n"
-        os.write(self._descriptor, line)
-        self._length += len(line)
-        if self._length > _LONG:
-            self._rewrite()
+        try:
+            if self._behind or self._length + len(line) > _LONG:
+                self._rewrite()
+                self._behind = False
+            else:
+                _write(self._descriptor, line)
+                self._length += len(line)
+        except OSError:
+            self._behind = True
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._length)  # no half line
+            raise
 
     def _rewrite(self) -> None:
         """A new file with the present names, put in the place of the old one; both are locked by us."""
@@ -90,14 +103,21 @@ class Unsettled:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             content = b"".join(b"+" + json.dumps(name).encode("ascii") + b"\n" for name in sorted(self._names))
-            os.write(descriptor, content)
+            _write(descriptor, content)
             os.rename(temporary, self.path)
         except BaseException:
             os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
             raise
         os.close(self._descriptor)
         self._descriptor = descriptor
         self._length = len(content)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    if os.write(descriptor, data) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _read(descriptor: int) -> bytes:

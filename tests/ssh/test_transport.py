@@ -295,6 +295,23 @@ class CompressionTests(SynchronousTestCase):
 
     def test_starts_after_login(self) -> None:
         client, service = self.log_in()
+        self.assertCompressed(client, service)
+
+    def test_key_exchange_while_the_login_is_checked(self) -> None:
+        """The success waits for the keys; it is not compressed itself, and neither is the client's NEWKEYS."""
+        client = Client()
+        compressions = (b"zlib@openssh.com",)
+        client.request_login(compressions=compressions)
+        client.offer(kexinit(compressions=compressions))
+        client.server.sendPacket(52, b"")
+        service = client.connection()
+        client.server.setService(service)
+        client.rekey_again()
+        self.assertEqual(client.take(52), b"")
+        self.assertCompressed(client, service)
+
+    def assertCompressed(self, client: Client, service: Service) -> None:
+        """Both ways, from here on."""
         stream = zlib.compressobj()
         packed = stream.compress(b"\x5e" + bytes(1000)) + stream.flush(zlib.Z_PARTIAL_FLUSH)
         client.send(packed[0], packed[1:])
