@@ -54,6 +54,13 @@ class Account:
         if stat.S_ISREG(status.st_mode):
             self.ledger.resize(inode(status), counted, status.st_size, Limits())
 
+    def settle_at_last(self, stake: Stake, status: os.stat_result) -> None:
+        """Count what a file that was open for writing really has; nothing where its last name is gone meanwhile."""
+        self.ledger.settle(stake, status.st_size)
+        if not status.st_nlink and stake.linked:
+            # Somebody removed it whom nobody here counts, such as rsync.
+            self.ledger.unlinked(stake.key, status.st_size)
+
     def unlinked(self, status: os.stat_result) -> None:
         """Count that a name is gone of what had this status before."""
         if loses_last_name(status):

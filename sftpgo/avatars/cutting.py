@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from sftpgo.avatars.account import Account, inode
-from sftpgo.domain.quota import Stake
-from sftpgo.storage.freeing import LetGo, takes_long
+from sftpgo.avatars.handle import RunInThread
+from sftpgo.storage.freeing import LetGo, close
 from sftpgo.storage.location import Location
-
-RunInThread = Callable[..., "Deferred[Any]"]
 
 
 def cut(
@@ -45,23 +42,11 @@ def cut(
             try:
                 await run_in_thread(os.ftruncate, descriptor, size)
             finally:
-                _count(account, stake, os.fstat(descriptor))
+                account.settle_at_last(stake, os.fstat(descriptor))
             rest(descriptor)
         finally:
-            _close(descriptor, let_go)
+            close(descriptor, os.fstat(descriptor), let_go)
             account.ledger.closed(stake)
             account.ended()
 
     return Deferred.fromCoroutine(work())
-
-
-def _count(account: Account, stake: Stake, status: os.stat_result) -> None:
-    account.ledger.settle(stake, status.st_size)
-    if not status.st_nlink and stake.linked:
-        # Somebody removed it whom nobody here counts, such as rsync.
-        account.ledger.unlinked(stake.key, status.st_size)
-
-
-def _close(descriptor: int, let_go: LetGo) -> None:
-    status = os.fstat(descriptor)
-    (let_go if not status.st_nlink and takes_long(status) else os.close)(descriptor)

@@ -21,7 +21,7 @@ from sftpgo.domain.connection import Transfer
 from sftpgo.errors import PermissionDenied, QuotaExceeded
 from sftpgo.ssh import codec
 from sftpgo.ssh.interfaces import Attributes, StatVFS
-from sftpgo.storage.freeing import LARGE, LetGo
+from sftpgo.storage.freeing import LARGE, LetGo, close
 
 RunInThread = Callable[..., "Deferred[Any]"]
 
@@ -179,8 +179,8 @@ class Handle:
 
     def _close_download(self) -> None:
         """Close it; if it was removed meanwhile, that ends it only now."""
-        is_last = (self.transfer.total or 0) >= LARGE and not os.fstat(self._descriptor).st_nlink
-        (self._hooks.let_go if is_last else os.close)(self._descriptor)
+        status = os.fstat(self._descriptor) if (self.transfer.total or 0) >= LARGE else None
+        close(self._descriptor, status, self._hooks.let_go)
 
     def _take_digest(self) -> None:
         if self._hasher is not None:

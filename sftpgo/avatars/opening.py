@@ -228,8 +228,19 @@ class Opener:
         self.account.began()
         transfer = self.journal.started(UPLOAD, paths.from_wire(place.path))
         warn = self.journal.warn
-        upload = Upload(descriptor, self.account, stake, transfer, self.settings, warn, temporary, -1, replace, basis)
-        upload.let_go = self.let_go
+        upload = Upload(
+            descriptor,
+            self.account,
+            stake,
+            transfer,
+            self.settings,
+            warn,
+            temporary,
+            -1,
+            replace,
+            basis,
+            let_go=self.let_go,
+        )
         if self.settings.fsync:
             try:
                 upload.directory = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.dir_fd)

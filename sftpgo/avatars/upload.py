@@ -19,7 +19,7 @@ from sftpgo.avatars.account import Account, inode
 from sftpgo.domain.connection import Transfer
 from sftpgo.domain.quota import Stake
 from sftpgo.errors import QuotaExceeded
-from sftpgo.storage.freeing import LetGo, takes_long
+from sftpgo.storage.freeing import LetGo, close, takes_long
 from sftpgo.storage.upload import Temporary
 
 IN_PLACE, ATOMIC, ATOMIC_RESUMABLE = 0, 1, 2
@@ -144,27 +144,19 @@ class Upload:
     def _close_descriptor(self) -> None:
         """Close it, but for the lock that says that its writer lives."""
         descriptor, self.descriptor = self.descriptor, -1
-        let_go: LetGo = os.close
+        status: os.stat_result | None = None
         try:
             status = os.fstat(descriptor)
             self._frees_much = takes_long(status)
-            if self._frees_much and not status.st_nlink:
-                let_go = self.let_go
-            self._settle_at_last(status)
+            self.account.settle_at_last(self.stake, status)
             if self.temporary is not None:
                 # Out of descriptors the lock ends here: another server's sweep would have to come in this instant.
                 with contextlib.suppress(OSError):
                     self._lock = os.dup(descriptor)
         finally:
-            let_go(descriptor)
+            close(descriptor, status, self.let_go)
         if not status.st_nlink:
             raise FileNotFoundError(errno.ENOENT, "The file was removed during the upload")
-
-    def _settle_at_last(self, status: os.stat_result) -> None:
-        ledger = self.account.ledger
-        ledger.settle(self.stake, status.st_size)
-        if not status.st_nlink and self.stake.linked:
-            ledger.unlinked(self.stake.key, status.st_size)
 
     _lock: int = attrs.field(init=False, default=-1)
     _frees_much: bool = attrs.field(init=False, default=False)

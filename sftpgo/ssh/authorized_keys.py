@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 import struct
 
@@ -12,6 +11,7 @@ import attrs
 from twisted.conch.ssh.common import getNS
 from twisted.conch.ssh.keys import Key
 
+from sftpgo.fingerprint import fingerprint
 from sftpgo.ssh.signatures import ACCEPTED
 
 _TYPES = frozenset(name.decode("ascii") for name in ACCEPTED if not name.startswith(b"rsa-")) | {"ssh-rsa"}
@@ -33,8 +33,7 @@ class AuthorizedKey:
 
     def fingerprint(self) -> str:
         """The fingerprint as OpenSSH shows it: C{SHA256:...}."""
-        digest = hashlib.sha256(self.blob).digest()
-        return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
+        return fingerprint(self.blob)
 
 
 def parse(line: str) -> AuthorizedKey:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, FingerprintFormats, Key
+from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
+
+from sftpgo.fingerprint import fingerprint as fingerprint_of
 
 #: The keys made when none is configured, in the order a client prefers least to most.
 DEFAULT_NAMES = ("id_rsa", "id_ecdsa", "id_ed25519")
@@ -110,4 +112,4 @@ def _read(path: str) -> Key:
 
 def fingerprint(key: Key) -> str:
     """The fingerprint as OpenSSH shows it: C{SHA256:...}."""
-    return "SHA256:" + str(key.fingerprint(FingerprintFormats.SHA256_BASE64)).rstrip("=")
+    return fingerprint_of(key.blob())

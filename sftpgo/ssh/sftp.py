@@ -97,8 +97,8 @@ class SFTPSession:
 
     def serve(self) -> bool:
         """Serve what is complete and may run now; True when only room for replies is missing."""
-        incoming, stream = self._incoming, self._stream
-        if incoming.tail - incoming.head < stream.wanted and not self._over and not stream.ended:
+        stream = self._stream
+        if stream.missing > 0 and not self._over and not stream.ended:
             return False
         try:
             return self._serve()

@@ -270,8 +270,7 @@ class ByteStream:
         if self._gone:
             return
         # Little is not worth a message, unless the client needs it to end the request that it is in.
-        needed = self.wanted - (self.incoming.tail - self.incoming.head)
-        if self._consumed > self._full_window // 2 or needed > self.window:
+        if self._consumed > self._full_window // 2 or self.missing > self.window:
             self._grant(self._consumed)
             self._consumed = 0
         if self._exit is not None and not len(self.outgoing):

@@ -27,6 +27,15 @@ def takes_long(status: os.stat_result, left: int = 0) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size - left >= LARGE
 
 
+def close(descriptor: int, status: os.stat_result | None, let_go: LetGo) -> None:
+    """Close it, by C{let_go} where that frees a large file.
+
+    @param status: what it is of, if that is known.
+    """
+    frees_much = status is not None and not status.st_nlink and takes_long(status)
+    (let_go if frees_much else os.close)(descriptor)
+
+
 @contextmanager
 def freed_later(dir_fd: int, name: bytes, status: os.stat_result | None, let_go: LetGo) -> Iterator[None]:
     """Inside, C{name} may be removed or replaced at no cost that depends on its size.

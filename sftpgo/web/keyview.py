@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import struct
 from typing import Final
 
 import attrs
+
+from sftpgo.fingerprint import fingerprint
 
 #: How every key's blob begins: the length of the name of its type, of less than 256 bytes.
 _BLOB: Final = "AAAA"
@@ -47,8 +48,7 @@ def view_of(line: str) -> KeyView | None:
             continue
         if kind == "ssh-rsa" and len(fields) > 2:
             kind = f"ssh-rsa {int.from_bytes(fields[2], 'big').bit_length()}"
-        digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
-        return KeyView(kind, f"SHA256:{digest}", " ".join(words[index + 1 :]))
+        return KeyView(kind, fingerprint(blob), " ".join(words[index + 1 :]))
     return None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import sftpgo.avatars.handle
 import sftpgo.avatars.transfer
 import sftpgo.avatars.upload
+import sftpgo.storage.freeing
 import sftpgo.storage.location
 import sftpgo.storage.rename
 import sftpgo.storage.upload
@@ -17,6 +18,7 @@ _MODULES = (
     sftpgo.avatars.handle,
     sftpgo.avatars.transfer,
     sftpgo.avatars.upload,
+    sftpgo.storage.freeing,
     sftpgo.storage.rename,
     sftpgo.storage.upload,
 )

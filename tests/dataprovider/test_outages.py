@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -309,6 +310,16 @@ class PostgreSQL(Outages, TestCase):
             "SELECT pg_terminate_backend({}, 10000)",
         )
 
+    @contextlib.contextmanager
+    def held(self, settings: DataProvider, statement: str) -> Iterator[None]:
+        """Somebody else's transaction is open, with this statement in it; its C{{}} is the table of users."""
+        schema = settings.connection_string.rpartition("search_path=")[2].strip("'")
+        with self.server().connect() as other:
+            other.autocommit = False
+            other.cursor().execute(statement.format(f"{schema}.users"))
+            yield
+            other.rollback()
+
     async def test_a_statement_that_takes_too_long(self) -> None:
         """Somebody's lock on the row: given up in time, and the connection is as good as before."""
         settings = self.settings(pool_size=1)
@@ -317,17 +328,13 @@ class PostgreSQL(Outages, TestCase):
         await provider.add(a_user("a"))
         async with provider._pool.connection() as connection:
             await connection.run("SET statement_timeout = 200")
-        schema = settings.connection_string.rpartition("search_path=")[2].strip("'")
-        with self.server().connect() as other:
-            other.autocommit = False
-            other.cursor().execute(f"UPDATE {schema}.users SET uid = 5")
+        with self.held(settings, "UPDATE {} SET uid = 5"):
             try:
                 await provider.update_quota("a", 1, 1, 1)
             except ProviderError as error:
                 self.assertEqual(str(error), "canceling statement due to statement timeout")
             else:
                 self.fail("nothing was locked")
-            other.rollback()
         await provider.update_quota("a", 1, 1, 1)
         self.assertEqual(await provider.used_quota("a"), (1, 1))
 
@@ -337,17 +344,13 @@ class PostgreSQL(Outages, TestCase):
         provider = self.provider(settings)
         await provider.start()
         await provider.add(a_user("a"))
-        schema = settings.connection_string.rpartition("search_path=")[2].strip("'")
-        with self.server().connect() as other:
-            other.autocommit = False
-            other.cursor().execute(f"LOCK TABLE {schema}.users")
+        with self.held(settings, "LOCK TABLE {}"):
             for call in (provider.check(), provider.users(1, 0)):
                 asking = Deferred.fromCoroutine(call)
                 await deferLater(reactor, 0.1)
                 self.assertFalse(asking.called)
                 asking.cancel()
                 self.failureResultOf(asking, CancelledError)
-            other.rollback()
         self.assertEqual((await provider.user_by_name("a")).username, "a")
 
     async def test_a_lookup_that_is_not_answered(self) -> None:
@@ -358,10 +361,7 @@ class PostgreSQL(Outages, TestCase):
         provider = self.provider(settings)
         await provider.start()
         await provider.add(a_user("a"))
-        schema = settings.connection_string.rpartition("search_path=")[2].strip("'")
-        with self.server().connect() as other:
-            other.autocommit = False
-            other.cursor().execute(f"LOCK TABLE {schema}.users")
+        with self.held(settings, "LOCK TABLE {}"):
             patch = self.patch(postgresql, "_SHORT_TIMEOUT", 0.2)
             try:
                 await provider.user_by_name("a")
@@ -371,7 +371,6 @@ class PostgreSQL(Outages, TestCase):
                 self.fail("nothing was locked")
             finally:
                 patch.restore()
-            other.rollback()
         self.assertEqual((await provider.user_by_name("a")).username, "a")
 
     async def test_a_host_that_is_silent(self) -> None:

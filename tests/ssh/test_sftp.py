@@ -35,6 +35,10 @@ class Stream:
         self.sent = b""
         self.handler: SFTPSession | None = None
 
+    @property
+    def missing(self) -> int:
+        return self.wanted - len(self.incoming)
+
     def consume(self, size: int) -> None:
         self.incoming.head += size
 

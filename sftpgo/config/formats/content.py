@@ -36,19 +36,42 @@ class Tree:
 
 
 class Twice:
-    """Collects names of one section that differ in case only."""
+    """Looks for names that a section has twice.
+
+    @ivar found: those that differ in case only, as L{Tree} has them.
+    """
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], list[int]] = {}
 
-    def look(self, seen: dict[str, str], name: str, line: int) -> None:
-        """The next name of a section.
+    def section(self) -> Names:
+        """A section begins."""
+        return Names(self.found)
 
-        @param seen: what there was in it, in lower case -> as it was spelled.
+
+class Names:
+    """The names of one section, so far."""
+
+    def __init__(self, found: dict[tuple[str, str], list[int]]) -> None:
+        self._found = found
+        self._taken: set[str] = set()
+        self._first: dict[str, str] = {}
+
+    def take(self, name: str, line: int, column: int | None = None) -> None:
+        """The next one, which may not have been there.
+
+        @raise Malformed: it was.
         """
-        first = seen.setdefault(name.lower(), name)
+        if name in self._taken:
+            raise Malformed(f"the key {name!r} is given twice in one section", line, column)
+        self._taken.add(name)
+        self.look(name, line)
+
+    def look(self, name: str, line: int) -> None:
+        """The next one, which may be given again, but not in another case."""
+        first = self._first.setdefault(name.lower(), name)
         if first != name:
-            self.found.setdefault((first, name), []).append(line)
+            self._found.setdefault((first, name), []).append(line)
 
 
 @attrs.frozen

@@ -35,19 +35,13 @@ def _look_for_twice(parsed: ParseTree[Token]) -> dict[tuple[str, str], list[int]
     """The library takes the last of several assignments to one name; blocks of one name may follow each other."""
     twice = Twice()
     for section in parsed.find_pred(lambda node: node.data in ("body", "object")):
-        seen: set[str] = set()
-        folded: dict[str, str] = {}
+        names = twice.section()
         for child in section.children:
             if not isinstance(child, ParseTree) or child.data not in ("attribute", "object_elem", "block"):
                 continue
             tokens = list(child.children[0].scan_values(lambda _: True))  # type: ignore[union-attr]
             name = "".join(tokens).strip('"')
-            twice.look(folded, name, tokens[0].line)
-            if child.data == "block":
-                continue
-            if name in seen:
-                raise Malformed(f"the key {name!r} is given twice in one section", tokens[0].line)
-            seen.add(name)
+            (names.look if child.data == "block" else names.take)(name, tokens[0].line)
     return twice.found
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Final
 
-from sftpgo.config.formats.content import Malformed, Tree, Twice, tree
+from sftpgo.config.formats.content import Malformed, Names, Tree, Twice, tree
 
 #: In what is known to be JSON: a string, with the colon that makes a name of it, and where objects begin and end.
 _TOKEN: Final = re.compile(r'(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")(?P<colon>\s*:)?|[{}]')
@@ -26,19 +26,14 @@ def parse(text: str) -> Tree:
 def _look_for_twice(text: str) -> dict[tuple[str, str], list[int]]:
     """Look through the text, because what the standard library reads does not know its line."""
     twice = Twice()
-    sections: list[tuple[set[str], dict[str, str]]] = []
+    sections: list[Names] = []
     for token in _TOKEN.finditer(text):
         if token["colon"]:
-            name = json.loads(token["string"])
-            exactly, folded = sections[-1]
             line = text.count("\n", 0, token.start()) + 1
-            if name in exactly:
-                column = token.start() - text.rfind("\n", 0, token.start())
-                raise Malformed(f"the key {name!r} is given twice in one section", line, column)
-            exactly.add(name)
-            twice.look(folded, name, line)
+            column = token.start() - text.rfind("\n", 0, token.start())
+            sections[-1].take(json.loads(token["string"]), line, column)
         elif token[0] == "{":
-            sections.append((set(), {}))
+            sections.append(twice.section())
         elif token[0] == "}":
             sections.pop()
     return twice.found

@@ -22,17 +22,11 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Look at the names before merge keys bring in others, which may be given again."""
-        seen: set[str] = set()
-        folded: dict[str, str] = {}
+        names = self.twice.section()
         for name, _ in node.value:
             if isinstance(name, yaml.ScalarNode):
-                if name.value in seen:
-                    mark = name.start_mark
-                    raise Malformed(
-                        f"the key {name.value!r} is given twice in one section", mark.line + 1, mark.column + 1
-                    )
-                seen.add(name.value)
-                self.twice.look(folded, name.value, name.start_mark.line + 1)
+                mark = name.start_mark
+                names.take(name.value, mark.line + 1, mark.column + 1)
         return super().construct_mapping(node, deep)
 
 
